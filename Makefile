@@ -1,0 +1,41 @@
+# Each target makes its own virtual environment when it is missing or older than pyproject.toml.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= auto
+
+.PHONY: help demo test check lint types layers schema clean
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator,dev]'
+	@touch $@
+
+demo: $(STAMP) ## Run the whole story on the emulator, in under a minute
+	@$(BIN)/reconciler demo
+
+test: $(STAMP) ## Run every test
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+check: lint types layers ## Lint, type and layer checks
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+layers: $(STAMP)
+	@$(BIN)/lint-imports
+
+schema: $(STAMP) ## Write schemas/spec.schema.json from the models
+	@$(BIN)/reconciler schema > schemas/spec.schema.json
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,90 @@
+"""Where a command writes: results on stdout, errors and prompts on stderr.
+
+A reader that goes away (``reconciler apply … | head``) must not stop an apply half way, so a
+broken pipe only ends the output.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from reconciler.render.terminal import Paint
+
+__all__ = ["Console", "wants_colour"]
+
+
+def wants_colour(stream: TextIO, *, no_color: bool, environ: Mapping[str, str]) -> bool:
+    """Decide on colour: the flag, then ``NO_COLOR`` (any value but empty), then the terminal."""
+    if no_color or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+@dataclass(slots=True)
+class Console:
+    """The streams of one run, and how much is written to them."""
+
+    out: TextIO
+    err: TextIO
+    source: TextIO
+    paint: Paint = field(default_factory=Paint)
+    paint_err: Paint = field(default_factory=Paint)
+    quiet: bool = False
+    _deaf: bool = False
+
+    @classmethod
+    def of(cls, args: Namespace) -> Console:
+        """Return the console of this process; starts the request log when asked for it."""
+        no_color = getattr(args, "no_color", False)
+        if getattr(args, "verbose", False):
+            _log_requests()
+        return cls(
+            out=sys.stdout,
+            err=sys.stderr,
+            source=sys.stdin,
+            paint=Paint(wants_colour(sys.stdout, no_color=no_color, environ=os.environ)),
+            paint_err=Paint(wants_colour(sys.stderr, no_color=no_color, environ=os.environ)),
+            quiet=getattr(args, "quiet", False),
+        )
+
+    def write(self, text: str) -> None:
+        """Write a result; silent once the reader is gone."""
+        if self._deaf or not text:
+            return
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except BrokenPipeError:
+            self._deaf = True
+
+    def complain(self, text: str) -> None:
+        """Write to stderr."""
+        if text:
+            self.err.write(text)
+            self.err.flush()
+
+    def can_ask(self) -> bool:
+        """Tell whether there is a person to ask."""
+        return self.source.isatty()
+
+    def ask(self, prompt: str) -> str:
+        """Ask, and return the answer without its line end; ``""`` when input has ended."""
+        self.complain(prompt)
+        return self.source.readline().rstrip("\r\n")
+
+
+def _log_requests() -> None:
+    """Log the requests to stderr: method, path, status and time, never bodies or headers."""
+    logger = logging.getLogger("reconciler.http")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False

@@ -1,0 +1,117 @@
+"""The command line: parse, run one command, and turn whatever happens into an exit code.
+
+Nothing heavy is imported here at module level. No exception a user or a service can cause ends
+in a traceback; a bug says that it is one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from reconciler.cli.parser import parse
+from reconciler.errors import PlanError, ReconcilerError, SpecError
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["entry_point", "main"]
+
+_INTERRUPTED = 130
+
+
+def entry_point() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_to_encode(stream)
+    code = main()
+    _flush()
+    sys.exit(code)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; raises nothing but ``GeneratorExit`` and kin.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when None.
+    """
+    try:
+        args = parse(argv)
+    except ReconcilerError as error:
+        return _fail(error)
+    except SystemExit as answered:  # --help and --version
+        return answered.code if isinstance(answered.code, int) else 0
+    try:
+        return int(importlib.import_module(args.module).run(args))
+    except ReconcilerError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. What a service has accepted goes on there; plan again.\n")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback
+        return _bug(error, args)
+
+
+def _fail(error: ReconcilerError) -> int:
+    """Show an error with its findings, if it has any, and return its exit code."""
+    if isinstance(error, (SpecError, PlanError)) and error.diagnostics:
+        # Findings need the renderer, which costs start-up time that other errors do not.
+        from reconciler.render.as_text import render_findings  # noqa: PLC0415
+
+        sys.stderr.write(render_findings(error.diagnostics) + "\n")
+    sys.stderr.write(f"error: {_safe(error.message)}\n")
+    if error.remedy:
+        sys.stderr.write(f"  hint: {_safe(error.remedy)}\n")
+    return error.exit_code
+
+
+def _safe(text: str) -> str:
+    from reconciler.render.terminal import escape  # noqa: PLC0415 - only when something failed
+
+    return "\n  ".join(escape(line) for line in text.splitlines())
+
+
+def _bug(error: Exception, args: argparse.Namespace) -> int:
+    """Say that this is a bug; the traceback only on request, since it may be long and is ours."""
+    sys.stderr.write(
+        f"error: unexpected {type(error).__name__}. This is a bug in reconciler, not in your "
+        "spec.\n"
+    )
+    if getattr(args, "verbose", False):
+        import traceback  # noqa: PLC0415 - only when asked for
+
+        traceback.print_exception(error)
+    else:
+        sys.stderr.write("  hint: run it again with --verbose and report what it prints\n")
+    return 1
+
+
+def _never_fail_to_encode(stream: TextIO) -> None:
+    """Let characters that the terminal's encoding lacks appear escaped instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+
+
+def _discard_output() -> None:
+    """Point stdout nowhere, so that the interpreter does not complain of a reader that left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # stdout is no file: nothing to redirect
+        return
+    finally:
+        os.close(nowhere)

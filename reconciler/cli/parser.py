@@ -1,0 +1,320 @@
+"""The command line as data: commands, flags, and what a wrong one is answered with.
+
+Imports nothing heavy: ``--help`` and shell completion must be instant. Each command names the
+module that runs it; that module is imported only when the command is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import math
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from typing_extensions import override
+
+from reconciler._version import __version__
+from reconciler.errors import UsageError
+
+__all__ = ["AUTH_MODES", "PLANNING_FLAGS", "build_parser", "parse"]
+
+AUTH_MODES = ("environment", "workload", "managed", "cli", "interactive", "device-code")
+"""As ``reconciler.clients.auth.AUTH_MODES``, which is too heavy to import here."""
+
+PLANNING_FLAGS = {
+    "target": "--target",
+    "exclude": "--exclude",
+    "var": "--var",
+    "var_file": "--var-file",
+}
+"""Flags that shape a plan, by attribute; they mean nothing for a plan that is already made."""
+
+_EXIT_CODES = """\
+exit codes:
+  0    success; with --detailed-exitcode: nothing to do
+  1    invalid, unreadable or failed
+  2    changes (plan --detailed-exitcode) or drift (drift)
+  3    valid, but refused before any write: policy, stale plan, approval missing
+  64   wrong usage
+  130  interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises instead of exiting with 2, which would read as "changes found"."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, remedy=f"run: {self.prog} --help")
+
+    @override
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [str(c) for c in action.choices or ()]
+        if choices and str(value) not in choices:
+            near = _nearest(str(value), choices)
+            raise argparse.ArgumentError(
+                action, f"{str(value)!r} is not one of {', '.join(choices)}{near}"
+            )
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line.
+
+    Raises:
+        UsageError: it makes no sense; the message names the argument.
+        SystemExit: with 0, after ``--help`` or ``--version`` was answered.
+    """
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    flags = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
+    if not flags and hasattr(args, "paths"):
+        # argparse takes one run of files; people also name some after a flag.
+        args.paths = [*args.paths, *(Path(word) for word in rest)]
+        return args
+    if not rest:
+        return args
+    command: argparse.ArgumentParser = args.parser
+    if flags:
+        known = [s for a in command._actions for s in a.option_strings]
+        message = f"unknown flag {flags[0]}{_nearest(flags[0], known)}"
+    else:
+        message = f"unexpected argument {rest[0]!r}"
+    raise UsageError(message, remedy=f"run: {command.prog} --help")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = _Parser(
+        prog="reconciler",
+        description="Declarative GitOps for Microsoft Fabric and Azure DevOps.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"reconciler {__version__}")
+    commands = parser.add_subparsers(
+        metavar="COMMAND", required=True, dest="command", parser_class=_Parser
+    )
+
+    def command(name: str, help_: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
+        sub.set_defaults(module=f"reconciler.cli.{name}", parser=sub)
+        return sub
+
+    _validate(command("validate", "Check a spec: schema and references, offline."))
+    _plan(command("plan", "Read the live state and show what an apply would do."))
+    _apply(command("apply", "Carry out a plan: of a spec, after approval, or of a plan file."))
+    _drift(command("drift", "Tell how live differs from the spec; reads only."))
+    _show(command("show", "Show a plan file again."))
+    command("schema", "Print the JSON Schema of a spec.")
+    _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
+    _output(command("demo", "Play the whole story on the emulator, in under a minute."))
+    return parser
+
+
+def _validate(sub: argparse.ArgumentParser) -> None:
+    _spec(sub)
+    _variables(sub)
+    _format(sub)
+    _output(sub)
+
+
+def _plan(sub: argparse.ArgumentParser) -> None:
+    _spec(sub)
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE", help="also save the plan as JSON, for: apply FILE"
+    )
+    sub.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit with 2 when there are changes"
+    )
+    _variables(sub)
+    _selection(sub)
+    _format(sub)
+    _services(sub)
+    _output(sub)
+
+
+def _apply(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="SPEC|PLANFILE",
+        help="spec files and directories, or one plan file",
+    )
+    sub.add_argument(
+        "--auto-approve",
+        action="store_true",
+        help="do not ask; needed for a plan file that is destructive",
+    )
+    _variables(sub)
+    _selection(sub)
+    _services(sub)
+    _output(sub)
+
+
+def _drift(sub: argparse.ArgumentParser) -> None:
+    _spec(sub)
+    _variables(sub)
+    _selection(sub)
+    _format(sub)
+    _services(sub)
+    _output(sub)
+
+
+def _show(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("file", type=Path, metavar="PLANFILE", help="a file written by plan --out")
+    _format(sub)
+    _output(sub)
+
+
+def _emulator(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="loopback port; 0 takes a free one"
+    )
+    sub.add_argument("--data", type=Path, metavar="DIR", help="keep everything here over restarts")
+    sub.add_argument("--scenario", type=Path, metavar="FILE", help="what exists at the start")
+    sub.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="written, with the URLs, once it listens"
+    )
+    sub.add_argument(
+        "--speed",
+        choices=("instant", "fast", "real"),
+        default="fast",
+        help="how long operations take (default: fast)",
+    )
+    sub.add_argument("--auth", choices=("any",), default="any", help="which tokens are accepted")
+    sub.add_argument("--verbose", action="store_true", help="the traceback of an internal error")
+
+
+def _spec(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "paths", nargs="+", type=Path, metavar="SPEC", help="spec files, and directories of them"
+    )
+
+
+def _variables(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("variables")
+    group.add_argument(
+        "--var",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="NAME=VALUE",
+        help="give a variable its value; wins over files",
+    )
+    group.add_argument(
+        "--var-file",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="YAML or JSON mapping of variables to values",
+    )
+
+
+def _selection(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("selection")
+    text = "an address or a prefix of one"
+    group.add_argument(
+        "--target",
+        action="append",
+        type=_address,
+        default=[],
+        metavar="ADDRESS",
+        help=f"only {text}, and what it depends on",
+    )
+    group.add_argument(
+        "--exclude",
+        action="append",
+        type=_address,
+        default=[],
+        metavar="ADDRESS",
+        help=f"without {text}, and what depends on it",
+    )
+
+
+def _format(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+
+
+def _services(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("services")
+    group.add_argument("--auth", choices=AUTH_MODES, help="how to sign in when no token is set")
+    group.add_argument("--fabric-url", type=_url, metavar="URL", help="or RECONCILER_FABRIC_URL")
+    group.add_argument("--devops-url", type=_url, metavar="URL", help="or RECONCILER_DEVOPS_URL")
+    group.add_argument(
+        "--parallelism",
+        type=_at_least_one,
+        default=10,
+        metavar="N",
+        help="most requests or actions at a time (default: 10)",
+    )
+    group.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="longest wait for one operation (default: 3600)",
+    )
+
+
+def _output(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("output")
+    group.add_argument("--no-color", action="store_true", help="no colours; NO_COLOR does the same")
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument("--quiet", action="store_true", help="only errors and the last line")
+    amount.add_argument("--verbose", action="store_true", help="log every request on stderr")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        # The value may be meant to stay private, so it is not repeated.
+        raise argparse.ArgumentTypeError("expected NAME=VALUE")
+    return name.strip(), value
+
+
+def _number(kind: Callable[[str], float], text: str, wanted: str, lowest: float) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not (number >= lowest and math.isfinite(number)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return number
+
+
+def _at_least_one(text: str) -> int:
+    return int(_number(int, text, "a whole number of 1 or more", 1))
+
+
+def _port(text: str) -> int:
+    number = int(_number(int, text, "a port between 0 and 65535", 0))
+    if number > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port between 0 and 65535")
+    return number
+
+
+def _seconds(text: str) -> float:
+    return _number(float, text, "a number of seconds above 0", math.ulp(0.0))
+
+
+def _address(text: str) -> str:
+    if not text.strip("/ "):
+        raise argparse.ArgumentTypeError("expected an address such as 'workspaces/Sales Dev'")
+    return text
+
+
+def _url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if scheme.lower() not in {"http", "https"} or not separator or not rest.strip("/"):
+        raise argparse.ArgumentTypeError("expected a URL that starts with https://")
+    return text
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""

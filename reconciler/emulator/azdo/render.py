@@ -1,0 +1,142 @@
+"""Projects and repositories as the service writes them.
+
+Source: azure-devops-import.md sections 2.2, 3 and 4 (recorded) and git.json (spec).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from reconciler.emulator.azdo.errors import repository_not_found
+from reconciler.emulator.azdo.state import GitRepository, Project
+from reconciler.emulator.http import Answer, Call, Refused
+from reconciler.emulator.world import World
+
+__all__ = [
+    "identity",
+    "is_guid",
+    "listing",
+    "moment",
+    "open_repository",
+    "project_reference",
+    "repository_json",
+    "repository_url",
+]
+
+_GUID_DASHES = (8, 13, 18, 23)
+
+
+def moment(time_s: float) -> str:
+    """Return epoch seconds as the service writes times: UTC with a Z."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def is_guid(text: str) -> bool:
+    """Whether a path segment is an id rather than a name."""
+    return len(text) == 36 and all(text[index] == "-" for index in _GUID_DASHES)
+
+
+def listing(values: list[Any], headers: dict[str, str] | None = None) -> Answer:
+    """Return a list answer."""
+    return Answer(200, {"value": values, "count": len(values)}, headers=headers or {})
+
+
+def identity(caller_id: str) -> dict[str, str]:
+    """Return the IdentityRef of a caller."""
+    return {"id": caller_id, "displayName": f"User {caller_id[:8]}", "uniqueName": caller_id}
+
+
+def open_repository(world: World, call: Call) -> tuple[GitRepository, Project]:
+    """Return the repository a path names, with its project.
+
+    Without a project in the path, only an id finds a repository (azure-devops-import.md
+    section 1). A disabled repository is not found (section 3, field).
+
+    Raises:
+        Refused: 404 TF401019.
+    """
+    text = call.params["repository"]
+    found: GitRepository | None = None
+    if "project_id" in call.params:
+        found = world.azdo.find_repository(call.params["project_id"], text)
+    elif is_guid(text):
+        found = world.azdo.repositories.get(text.lower())
+        if found is not None and found.deleted_at is not None:
+            found = None
+    project = None if found is None else world.azdo.projects.get(found.project_id)
+    if (
+        found is None
+        or project is None
+        or found.is_disabled
+        or project.organization.lower() != call.params["organization"].lower()
+    ):
+        raise Refused(repository_not_found(text))
+    return found, project
+
+
+def _root(world: World, project: Project) -> str:
+    return f"{world.urls.devops_url}/{quote(project.organization)}"
+
+
+def project_reference(world: World, project: Project) -> dict[str, Any]:
+    """Return a TeamProjectReference."""
+    return {
+        "id": project.id,
+        "name": project.name,
+        "url": f"{_root(world, project)}/_apis/projects/{project.id}",
+        "state": "wellFormed",
+        "revision": project.revision,
+        "visibility": project.visibility,
+        "lastUpdateTime": moment(project.updated_at),
+    }
+
+
+def repository_url(world: World, repository: GitRepository, project: Project) -> str:
+    """Return the API URL, which names the project by id."""
+    return f"{_root(world, project)}/{project.id}/_apis/git/repositories/{repository.id}"
+
+
+def repository_json(
+    world: World,
+    repository: GitRepository,
+    project: Project,
+    *,
+    links: bool = False,
+    default_branch: bool = True,
+) -> dict[str, Any]:
+    """Return a GitRepository; ``defaultBranch`` is absent while there is none."""
+    web = f"{_root(world, project)}/{quote(project.name)}/_git/{quote(repository.name)}"
+    parts = urlsplit(web)
+    url = repository_url(world, repository, project)
+    body: dict[str, Any] = {
+        "id": repository.id,
+        "name": repository.name,
+        "url": url,
+        "project": project_reference(world, project),
+    }
+    if default_branch and repository.default_branch is not None:
+        body["defaultBranch"] = repository.default_branch
+    ssh = f"git@ssh.{parts.hostname}:v3{parts.path.replace('/_git/', '/')}"
+    has_refs = bool(world.repos.refs(repository.key))
+    body |= {
+        "size": world.repos.size_bytes(repository.key) if has_refs else 0,
+        "remoteUrl": f"{parts.scheme}://{quote(project.organization)}@{parts.netloc}{parts.path}",
+        "sshUrl": ssh,
+        "webUrl": web,
+        "isDisabled": repository.is_disabled,
+        "isInMaintenance": False,
+    }
+    if links:
+        body["_links"] = {
+            "self": {"href": url},
+            "project": {"href": f"vstfs:///Classification/TeamProject/{project.id}"},
+            "web": {"href": web},
+            "ssh": {"href": ssh},
+            **{
+                name: {"href": f"{url}/{name}"}
+                for name in ("commits", "refs", "pullRequests", "items", "pushes")
+            },
+        }
+    return body

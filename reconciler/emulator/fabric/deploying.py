@@ -1,0 +1,546 @@
+"""Deployments: what may be deployed, the copy itself, and the history.
+
+Source: fabric-api.md sections 7.2 to 7.4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.emulator.fabric import wire
+from reconciler.emulator.fabric.access import allows, pipeline_of, stage_of
+from reconciler.emulator.fabric.catalog import add_item, ensure_folder, find_item, folder_path
+from reconciler.emulator.fabric.content import CONTENTS, Exchange
+from reconciler.emulator.fabric.errors import (
+    OperationFailed,
+    detail,
+    forbidden,
+    invalid,
+    not_found,
+    refuse,
+    related,
+)
+from reconciler.emulator.fabric.gitwork import type_rank
+from reconciler.emulator.fabric.itemformat import directory_leaf
+from reconciler.emulator.fabric.lro import begin, operation
+from reconciler.emulator.fabric.paging import paged
+from reconciler.emulator.fabric.pairing import (
+    PIPELINE_UNSUPPORTED,
+    deployable_items,
+    pair,
+    partner,
+)
+from reconciler.emulator.fabric.pipelines import check_idle
+from reconciler.emulator.fabric.state import (
+    Deployment,
+    DeploymentStep,
+    Item,
+    Operation,
+    Pipeline,
+    Workspace,
+)
+from reconciler.emulator.fabric.workspaces import (
+    check_workspace_name,
+    make_workspace,
+    usable_capacity,
+)
+from reconciler.emulator.http import Answer, Call, Caller, Route
+from reconciler.emulator.world import new_id
+
+if TYPE_CHECKING:
+    from reconciler.emulator.world import World
+
+__all__ = ["ROUTES"]
+
+_ITEM_LIMIT = 300
+_HISTORY = 20
+_POWER_BI = frozenset({"Report", "SemanticModel", "Dashboard", "PaginatedReport", "Datamart"})
+_STEP_NAMES = {"SemanticModel": "Dataset"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """From which stage to which, with the workspaces; ``target`` is None for a vacant stage."""
+
+    pipeline: Pipeline
+    source_order: int
+    target_order: int
+    source: Workspace
+    target: Workspace | None
+
+    @property
+    def backward(self) -> bool:
+        """Whether content goes to an earlier stage."""
+        return self.target_order < self.source_order
+
+    def counterpart(self, item: Item) -> Item | None:
+        """Return the item of the target that an item of the source is paired with.
+
+        A SQL endpoint follows its lakehouse.
+        """
+        if self.target is None:
+            return None
+        if item.type == "SQLEndpoint":
+            parent = self.source.items.get(item.parent_id or "")
+            there = None if parent is None else self.counterpart(parent)
+            if there is None:
+                return None
+            return next((i for i in self.target.items.values() if i.parent_id == there.id), None)
+        found = partner(self.pipeline, self.source_order, item.id, self.target_order)
+        return None if found is None else self.target.items.get(found)
+
+
+def _bad_request(message: str) -> Exception:
+    return refuse(400, "InvalidDeploymentOperationRequest", message)
+
+
+async def deploy(world: World, call: Call) -> Answer:
+    """Start a deployment: 202 with a ``deployment-id`` besides the operation's headers."""
+    pipeline = pipeline_of(world, call)
+    fields = call.fields()
+    route = _route(world, pipeline, fields)
+    note = wire.optional_text(fields, "note", limit=1024)
+    check_idle(pipeline)
+    for workspace in (route.source, route.target):
+        if workspace is not None and not allows(workspace, call.caller, "Contributor"):
+            raise forbidden()
+    created = _created_workspace(world, route, fields)
+    chosen = _chosen(route, wire.sequence(fields, "items"))
+    _check_direction(route, fields)
+    _check_regions(world, route, created, wire.mapping(fields, "options") or {})
+    started = wire.now(world)
+    deployment = Deployment(
+        id=new_id(),
+        operation_id=new_id(),
+        source_stage_id=pipeline.stages[route.source_order].id,
+        target_stage_id=pipeline.stages[route.target_order].id,
+        performed_by=call.caller.id,
+        performed_by_type=call.caller.kind,
+        created=started,
+        updated=started,
+        started=started,
+        status="Running",
+        note=note,
+        steps=_steps(world, route, chosen),
+    )
+    pipeline.history = [*pipeline.history, deployment][-_HISTORY:]
+    pipeline.active = deployment.id
+    return begin(
+        world,
+        call.caller,
+        "pipelines.deploy",
+        {"pipeline": pipeline.id, "deployment": deployment.id, "created": created},
+        operation_id=deployment.operation_id,
+        headers={"deployment-id": deployment.id},
+    )
+
+
+def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> _Route:
+    source_id = str(wire.identifier(fields, "sourceStageId"))
+    target_id = str(wire.identifier(fields, "targetStageId"))
+    source_order, source_stage = stage_of(pipeline, source_id)
+    target_order, target_stage = stage_of(pipeline, target_id)
+    if abs(source_order - target_order) != 1:
+        raise _bad_request("The source and target stages must be consecutive")
+    source = world.fabric.workspaces.get(source_stage.workspace_id or "")
+    if source is None:
+        raise refuse(
+            400,
+            "DeploymentPipelineStageHasNoAssignedWorkspace",
+            "The source stage has no assigned workspace",
+        )
+    target = world.fabric.workspaces.get(target_stage.workspace_id or "")
+    return _Route(pipeline, source_order, target_order, source, target)
+
+
+def _created_workspace(
+    world: World, route: _Route, fields: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what to make for a vacant stage; ignored for others (section 7.2, spec)."""
+    if route.target is not None:
+        return None
+    details = wire.mapping(fields, "createdWorkspaceDetails")
+    if details is None:
+        raise refuse(
+            400,
+            "DeploymentPipelineStageHasNoAssignedWorkspace",
+            "The target stage has no assigned workspace and no details of a new one were given",
+        )
+    name = wire.text(details, "name")
+    check_workspace_name(world, name)
+    capacity_id = wire.identifier(details, "capacityId", required=False)
+    capacity_id = capacity_id or route.source.capacity_id
+    if capacity_id is not None:
+        usable_capacity(world, capacity_id)
+    return {"name": name, "capacity": capacity_id}
+
+
+def _check_direction(route: _Route, fields: dict[str, Any]) -> None:
+    """Let content go backward only as a whole and into an empty stage (section 7.2)."""
+    if not route.backward:
+        return
+    if route.target is not None and deployable_items(route.target):
+        raise _bad_request("Deploying to a previous stage is possible only if it is empty")
+    if fields.get("items") is not None:
+        raise _bad_request("Deploying to a previous stage takes no list of items")
+
+
+def _check_regions(
+    world: World, route: _Route, created: dict[str, Any] | None, options: dict[str, Any]
+) -> None:
+    target_id = created["capacity"] if created is not None else None
+    if route.target is not None:
+        target_id = route.target.capacity_id
+    capacities = [
+        world.fabric.capacities.get(found or "") for found in (route.source.capacity_id, target_id)
+    ]
+    regions = {capacity.region for capacity in capacities if capacity is not None}
+    if len(regions) > 1 and options.get("allowCrossRegionDeployment") is not True:
+        raise _bad_request("The stages are in different regions and that was not allowed")
+
+
+def _chosen(route: _Route, requested: list[dict[str, Any]] | None) -> list[Item]:
+    """Return the items to deploy, at most 300 (section 7.2)."""
+    if requested is None:
+        found = deployable_items(route.source)
+    else:
+        ids = [str(wire.identifier(entry, "sourceItemId")) for entry in requested]
+        if len(set(ids)) != len(ids):
+            raise refuse(400, "DuplicateSourceObjectIds", "An item is listed more than once")
+        found = [_requested(route, entry) for entry in requested]
+    if len(found) > _ITEM_LIMIT:
+        raise refuse(
+            400,
+            "NumberOfItemsInDeployRequestExceededLimit",
+            f"A request can deploy at most {_ITEM_LIMIT} items",
+        )
+    if not found:
+        raise refuse(400, "NoItemsToDeploy", "There are no items to deploy")
+    return found
+
+
+def _requested(route: _Route, entry: dict[str, Any]) -> Item:
+    item = route.source.items.get(str(wire.identifier(entry, "sourceItemId")))
+    item_type = wire.text(entry, "itemType")
+    if item is None:
+        raise refuse(400, "ItemNotFound", "A requested item is not in the source stage")
+    if item.type in PIPELINE_UNSUPPORTED:
+        raise refuse(400, "UnsupportedItemType", f"Items of type {item.type} are not deployed")
+    if item.type != item_type:
+        raise invalid(f"Item {item.id} is of type {item.type}")
+    return item
+
+
+def _steps(world: World, route: _Route, chosen: Sequence[Item]) -> list[DeploymentStep]:
+    """Return the execution plan: dependencies first, with the state before the deployment."""
+    exchange = _exchange(world, route)
+    found: list[DeploymentStep] = []
+    for index, item in enumerate(_ordered(world, route, chosen)):
+        there = route.counterpart(item)
+        found.append(
+            DeploymentStep(
+                index=index,
+                description=f"{_STEP_NAMES.get(item.type, item.type)}Deployment",
+                status="NotStarted",
+                diff=_difference(world, route, item, there, exchange),
+                item_type=item.type,
+                source_id=item.id,
+                source_name=item.name,
+                target_id=None if there is None else there.id,
+                target_name=None if there is None else there.name,
+            )
+        )
+    return found
+
+
+def _exchange(world: World, route: _Route) -> Exchange:
+    """Return the ids that autobinding exchanges: items by their pairs, and the workspace.
+
+    References to an item in another pipeline's stage of the same order go to its pair
+    (section 7.4, docs).
+    """
+    ids: dict[str, str] = {}
+    for item in route.source.items.values():
+        there = route.counterpart(item)
+        if there is not None:
+            ids[item.logical_id] = there.logical_id
+            ids[item.id] = there.id
+    for other in world.fabric.pipelines.values():
+        if other is route.pipeline:
+            continue
+        for edge in other.edges:
+            if edge.stage != min(route.source_order, route.target_order):
+                continue
+            old, new = edge.source_id, edge.target_id
+            ids.setdefault(new if route.backward else old, old if route.backward else new)
+    target = route.source.id if route.target is None else route.target.id
+    return Exchange(ids, (route.source.id, target))
+
+
+def _difference(
+    world: World, route: _Route, item: Item, there: Item | None, exchange: Exchange
+) -> str:
+    """Compare an item with its pair as a deployment would leave it.
+
+    The name is not compared: the target keeps its own. Another folder counts as different.
+    """
+    if there is None or route.target is None:
+        return "New"
+    same = (
+        _copied(world, item, exchange) == there.parts
+        and item.description == there.description
+        and folder_path(route.source, item.folder_id) == folder_path(route.target, there.folder_id)
+    )
+    return "NoDifference" if same else "Different"
+
+
+def _copied(world: World, item: Item, exchange: Exchange) -> dict[str, str]:
+    return {
+        path: CONTENTS.exchange(world.blobs, digest, exchange)
+        for path, digest in item.parts.items()
+    }
+
+
+def _references(world: World, workspace: Workspace, item: Item) -> set[str]:
+    """Return the ids of items of the same workspace that an item depends on.
+
+    A report may name its semantic model by the path of its directory instead.
+    """
+    found: set[str] = set()
+    for digest in item.parts.values():
+        found |= CONTENTS.guids(world.blobs, digest) & workspace.items.keys()
+    binding = item.parts.get("definition.pbir")
+    if binding is not None:
+        try:
+            path = json.loads(world.blobs.get(binding))["datasetReference"]["byPath"]["path"]
+        except (ValueError, KeyError, TypeError):
+            return found
+        leaf = str(path).rpartition("/")[2]
+        found |= {
+            other.id
+            for other in workspace.items.values()
+            if leaf == (other.leaf or directory_leaf(other.name, other.type, other.logical_id))
+        }
+    return found
+
+
+def _ordered(world: World, route: _Route, chosen: Sequence[Item]) -> list[Item]:
+    """Sort items so that what others depend on comes first; cycles end up last."""
+    waiting = sorted(chosen, key=lambda item: (type_rank(item.type), item.name, item.id))
+    ids = {item.id for item in waiting}
+    needs = {
+        item.id: (_references(world, route.source, item) | {item.parent_id}) & ids - {item.id}
+        for item in waiting
+    }
+    done: list[Item] = []
+    placed: set[str | None] = set()
+    while waiting:
+        ready = [item for item in waiting if needs[item.id] <= placed]
+        if not ready:
+            return done + waiting
+        done += ready
+        placed |= {item.id for item in ready}
+        waiting = [item for item in waiting if item.id not in placed]
+    return done
+
+
+@operation("pipelines.deploy")
+def run_deploy(world: World, found: Operation) -> dict[str, Any]:
+    """Copy item after item; those before a failure stay applied (section 7.4)."""
+    pipeline = world.fabric.pipelines.get(str(found.args["pipeline"]))
+    if pipeline is None:
+        raise OperationFailed("DeploymentOperationFailed", "The pipeline is gone")
+    pipeline.active = None
+    deployment = next(e for e in pipeline.history if e.id == found.args["deployment"])
+    deployment.status = "Failed"
+    try:
+        route = _settled_route(world, pipeline, deployment, found)
+        for step in deployment.steps:
+            _run_step(world, route, deployment, step)
+        deployment.status = "Succeeded"
+    finally:
+        deployment.updated = deployment.ended = wire.now(world)
+    return deployment_wire(deployment, extended=True)
+
+
+def _settled_route(
+    world: World, pipeline: Pipeline, deployment: Deployment, found: Operation
+) -> _Route:
+    """Return the route with a target workspace, made now if the stage is vacant.
+
+    The deployer becomes the new workspace's only admin (section 7.4, docs).
+    """
+    source_order, source_stage = stage_of(pipeline, deployment.source_stage_id)
+    target_order, target_stage = stage_of(pipeline, deployment.target_stage_id)
+    created = found.args["created"]
+    if target_stage.workspace_id is None and created is not None:
+        check_workspace_name(world, created["name"])
+        caller = Caller(
+            found.caller_id,
+            "ServicePrincipal" if found.caller_kind == "ServicePrincipal" else "User",
+        )
+        made = make_workspace(world, created["name"], caller, capacity_id=created["capacity"])
+        made.open = pipeline.open
+        target_stage.workspace_id = made.id
+    source = world.fabric.workspaces.get(source_stage.workspace_id or "")
+    target = world.fabric.workspaces.get(target_stage.workspace_id or "")
+    if source is None or target is None:
+        raise OperationFailed(
+            "DeploymentOperationFailed", "A stage lost its workspace during the deployment"
+        )
+    return _Route(pipeline, source_order, target_order, source, target)
+
+
+def _run_step(world: World, route: _Route, deployment: Deployment, step: DeploymentStep) -> None:
+    item = route.source.items.get(step.source_id)
+    try:
+        target = _copy(world, route, deployment, item, step.source_name)
+    except OperationFailed as failure:
+        step.status = "Failed"
+        step.error = failure.wire()
+        resource = related(step.item_type, step.source_id)
+        raise OperationFailed(
+            "DeploymentOperationFailed",
+            "The deployment operation failed",
+            [detail(failure.code, failure.message, resource)],
+        ) from failure
+    step.status = "Succeeded"
+    if step.diff != "New":
+        step.target_id, step.target_name = target.id, target.name
+
+
+def _copy(
+    world: World, route: _Route, deployment: Deployment, item: Item | None, name: str
+) -> Item:
+    if item is None:
+        raise OperationFailed("ItemNotFound", f"{name} is gone")
+    target = route.target
+    if target is None:
+        raise OperationFailed("DeploymentOperationFailed", "The target stage is vacant")
+    planned = {step.source_id for step in deployment.steps}
+    for needed in sorted(_references(world, route.source, item)):
+        dependency = route.source.items[needed]
+        if route.counterpart(dependency) is None:
+            code = "CyclicDependencyDetected" if needed in planned else "MissingDependency"
+            raise OperationFailed(
+                code, f"{item.name} depends on {dependency.name}, which is not in the target"
+            )
+    parts = _copied(world, item, _exchange(world, route))
+    folder_id = ensure_folder(target, folder_path(route.source, item.folder_id))
+    there = route.counterpart(item)
+    if there is None:
+        there = _new_item(world, route, target, item, parts, folder_id)
+    else:
+        there.parts, there.description, there.folder_id = parts, item.description, folder_id
+    route.pipeline.stages[route.target_order].deployed[there.id] = wire.now(world)
+    return there
+
+
+def _new_item(
+    world: World,
+    route: _Route,
+    target: Workspace,
+    item: Item,
+    parts: dict[str, str],
+    folder_id: str | None,
+) -> Item:
+    """Make and pair the copy of an unpaired item.
+
+    A namesake in the target makes the first deployment of a Power BI item fail; of others there
+    are two afterwards (section 7.4, docs).
+    """
+    if item.type in _POWER_BI and find_item(target, item.type, item.name) is not None:
+        raise OperationFailed(
+            "DuplicateDisplayNameAndType",
+            f"The target already has an item of type {item.type} named {item.name}",
+        )
+    parent = route.source.items.get(item.parent_id or "")
+    parent_there = None if parent is None else route.counterpart(parent)
+    made = add_item(
+        world,
+        target,
+        item_type=item.type,
+        name=item.name,
+        description=item.description,
+        parts=parts,
+        folder_id=folder_id,
+        parent_id=None if parent_there is None else parent_there.id,
+    )
+    pair(route.pipeline, route.source_order, item.id, route.target_order, made.id)
+    return made
+
+
+def deployment_wire(deployment: Deployment, *, extended: bool) -> dict[str, Any]:
+    """Return an operation of the history; ``extended`` adds the execution plan (section 7.3)."""
+    diffs = [step.diff for step in deployment.steps]
+    found: dict[str, Any] = {
+        "id": deployment.id,
+        "type": "Deploy",
+        "status": deployment.status,
+        "lastUpdatedTime": wire.plain_time(deployment.updated),
+        "sourceStageId": deployment.source_stage_id,
+        "targetStageId": deployment.target_stage_id,
+        "performedBy": {"id": deployment.performed_by, "type": deployment.performed_by_type},
+        "preDeploymentDiffInformation": {
+            "newItemsCount": diffs.count("New"),
+            "differentItemsCount": diffs.count("Different"),
+            "noDifferenceItemsCount": diffs.count("NoDifference"),
+        },
+    }
+    if deployment.started is not None:
+        found["executionStartTime"] = wire.zulu_time(deployment.started)
+    if deployment.ended is not None:
+        found["executionEndTime"] = wire.zulu_time(deployment.ended)
+    if deployment.note is not None:
+        found["note"] = {"content": deployment.note, "isTruncated": False}
+    if extended:
+        found["executionPlan"] = {"steps": [_step_wire(step) for step in deployment.steps]}
+    return found
+
+
+def _step_wire(step: DeploymentStep) -> dict[str, Any]:
+    ends = {
+        "sourceItemId": step.source_id,
+        "sourceItemDisplayName": step.source_name,
+        "itemType": step.item_type,
+    }
+    if step.target_id is not None:
+        ends["targetItemId"] = step.target_id
+        ends["targetItemDisplayName"] = step.target_name or ""
+    found: dict[str, Any] = {
+        "index": step.index,
+        "description": step.description,
+        "status": step.status,
+        "preDeploymentDiffState": step.diff,
+        "sourceAndTarget": ends,
+    }
+    if step.error is not None:
+        found["error"] = step.error
+    return found
+
+
+async def list_operations(world: World, call: Call) -> Answer:
+    """List the 20 most recent deployments, newest first (the order is assumed)."""
+    pipeline = pipeline_of(world, call)
+    entries = [deployment_wire(entry, extended=False) for entry in reversed(pipeline.history)]
+    return paged(world, call, entries)
+
+
+async def get_operation(world: World, call: Call) -> Answer:
+    """Answer with one deployment by its deployment-id, with the execution plan."""
+    pipeline = pipeline_of(world, call)
+    for entry in pipeline.history:
+        if entry.id == call.params["operationId"].lower():
+            return Answer(200, deployment_wire(entry, extended=True))
+    raise not_found("EntityNotFound")
+
+
+_ONE = "/v1/deploymentPipelines/{pipelineId}"
+ROUTES = [
+    Route("POST", f"{_ONE}/deploy", deploy, "pipelines.deploy"),
+    Route("GET", f"{_ONE}/operations", list_operations, "pipelines.operations.list"),
+    Route("GET", f"{_ONE}/operations/{{operationId}}", get_operation, "pipelines.operations.get"),
+]

@@ -1,0 +1,541 @@
+"""What an update from Git and a commit to Git do, once their operation is due.
+
+The checks that refuse a request at once are here too, because the world may have moved between
+the request and the end of its operation and both moments need the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reconciler.emulator.fabric.catalog import (
+    add_item,
+    definition,
+    ensure_folder,
+    folder_path,
+    platform_blob,
+    remove_item,
+    rename_item,
+)
+from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
+from reconciler.emulator.fabric.errors import OperationFailed, detail, refuse, related
+from reconciler.emulator.fabric.itemformat import (
+    PLATFORM,
+    ItemTree,
+    TreeItem,
+    directory_leaf,
+)
+from reconciler.emulator.fabric.lro import operation
+from reconciler.emulator.fabric.state import GitBinding, Item, Operation, Workspace
+from reconciler.emulator.fabric.syncing import (
+    Change,
+    branch_tip,
+    changes_of,
+    export_blob,
+    export_exchange,
+    item_tree,
+    sound_tree,
+    supported_items,
+)
+from reconciler.emulator.fabric.wire import now, ordered_words
+from reconciler.emulator.gitstore import RefMoved
+from reconciler.emulator.world import new_id
+
+if TYPE_CHECKING:
+    from reconciler.emulator.world import World
+
+__all__ = [
+    "CommitPlan",
+    "UpdatePlan",
+    "align_logical_ids",
+    "apply_update",
+    "commit_plan",
+    "type_rank",
+    "update_plan",
+]
+
+_ORDER = ordered_words(
+    "VariableLibrary Environment Lakehouse Warehouse SQLDatabase CosmosDBDatabase "
+    "MirroredDatabase Eventhouse KQLDatabase SemanticModel Dataflow CopyJob Notebook "
+    "SparkJobDefinition UserDataFunction Eventstream Reflex KQLQueryset KQLDashboard Report "
+    "DataPipeline"
+)
+_JSON_FILES = (".json", ".pbir", ".pbism")
+
+
+def type_rank(item_type: str) -> int:
+    """Return the place of a type in the order in which items are made; others come last."""
+    return _ORDER.index(item_type) if item_type in _ORDER else len(_ORDER)
+
+
+@dataclass(slots=True)
+class UpdatePlan:
+    """What an update will do: items to write from the branch, and items to remove.
+
+    ``adopted`` maps a logical id of the branch to the workspace item of the same type and name
+    that takes it over.
+    """
+
+    write: list[TreeItem] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    adopted: dict[str, str] = field(default_factory=dict)
+
+
+def update_plan(
+    world: World,
+    workspace: Workspace,
+    binding: GitBinding,
+    commit: str,
+    *,
+    policy: str | None,
+    allow_override: bool,
+) -> UpdatePlan:
+    """Return what updating to a commit does.
+
+    Raises:
+        Refused: without the consents it needs. Overriding existing items and resolving conflicts
+            are two separate ones (section 6.7, field).
+    """
+    tree = sound_tree(world, binding, commit)
+    changes = changes_of(world, workspace, binding, commit)
+    incoming = [change for change in changes if change.remote_change is not None]
+    if policy is None and any(change.conflict == "Conflict" for change in incoming):
+        raise refuse(
+            400,
+            "MissingWorkspaceConflictResolution",
+            "The requested operation requires a workspace conflict resolution to be specified.",
+            retriable=False,
+        )
+    plan = UpdatePlan()
+    overrides = False
+    for change in incoming:
+        if change.conflict == "SameChanges":
+            continue
+        if change.conflict == "Conflict" and policy == "PreferWorkspace":
+            continue
+        overrides |= change.workspace is not None
+        if change.remote is None:
+            if change.workspace is not None and change.workspace.item_id is not None:
+                plan.remove.append(change.workspace.item_id)
+        else:
+            plan.write.append(tree.items[change.logical_id])
+    plan.adopted = _adoptions(changes, plan.write, tree)
+    if (overrides or plan.adopted) and not allow_override:
+        raise refuse(
+            400,
+            "OverrideItemsNotAllowed",
+            "The requested operation requires consent to override items in the workspace.",
+            retriable=False,
+        )
+    _refuse_duplicates(workspace, plan)
+    _refuse_stranded(world, workspace, plan)
+    plan.write.sort(key=lambda item: (type_rank(item.type), item.name))
+    return plan
+
+
+def _adoptions(
+    changes: Sequence[Change], write: Iterable[TreeItem], tree: ItemTree
+) -> dict[str, str]:
+    """Pair items new on both sides by type and name; the branch's logical id will win.
+
+    Source: section 6.4, docs of Mar 2026 on logical id conflicts.
+    """
+    new_here = {
+        (change.workspace.type, change.workspace.name): change.workspace.item_id
+        for change in changes
+        if change.workspace is not None
+        and change.workspace_change == "Added"
+        and change.logical_id not in tree.items
+        and change.workspace.item_id is not None
+    }
+    new_there = {change.logical_id for change in changes if change.workspace is None}
+    return {
+        item.logical_id: new_here[(item.type, item.name)]
+        for item in write
+        if item.logical_id in new_there and (item.type, item.name) in new_here
+    }
+
+
+def _refuse_duplicates(workspace: Workspace, plan: UpdatePlan) -> None:
+    written = {item.logical_id for item in plan.write}
+    taken = {
+        (item.type, item.name)
+        for item in supported_items(workspace)
+        if item.logical_id not in written
+        and item.id not in plan.remove
+        and item.id not in plan.adopted.values()
+    }
+    for item in plan.write:
+        if (item.type, item.name) in taken:
+            raise refuse(
+                400,
+                "PotentialDuplicateDisplayNameAndType",
+                f"The workspace would hold two items of type {item.type} named {item.name}",
+            )
+
+
+def _refuse_stranded(world: World, workspace: Workspace, plan: UpdatePlan) -> None:
+    """Refuse to delete what an item outside Git depends on (section 6.7, docs)."""
+    removed = set(plan.remove)
+    known = {item.id for item in supported_items(workspace)}
+    for item in workspace.items.values():
+        if item.id in known:
+            continue
+        for digest in item.parts.values():
+            if removed & CONTENTS.guids(world.blobs, digest):
+                raise refuse(
+                    400,
+                    "DependencyDeletionFailed",
+                    f"An item to delete is used by {item.name}, which Git does not hold",
+                )
+
+
+def align_logical_ids(world: World, workspace: Workspace, binding: GitBinding, tip: str) -> None:
+    """Give workspace items the logical ids of their namesakes in Git (section 6.4, docs)."""
+    remote = item_tree(world, binding, tip).items
+    names = {(item.type, item.name): item.logical_id for item in remote.values()}
+    for item in supported_items(workspace):
+        theirs = names.get((item.type, item.name))
+        if theirs is not None and item.logical_id not in remote:
+            item.logical_id = theirs
+
+
+@operation("git.update")
+def run_update(world: World, found: Operation) -> None:
+    """Bring the workspace to the commit that the request named."""
+    workspace, binding = _bound(world, found)
+    binding.operation_id = None
+    commit = str(found.args["commit"])
+    plan = update_plan(
+        world,
+        workspace,
+        binding,
+        commit,
+        policy=found.args["policy"],
+        allow_override=bool(found.args["allow_override"]),
+    )
+    apply_update(world, workspace, binding, commit, plan)
+
+
+def apply_update(
+    world: World, workspace: Workspace, binding: GitBinding, commit: str, plan: UpdatePlan
+) -> None:
+    """Apply items one after another, stopping at the first that fails.
+
+    A failure at the first leaves everything as it was; a later one leaves the workspace synced to
+    no commit until an update succeeds (section 6.7, docs on partial updates).
+    """
+    tree = item_tree(world, binding, commit)
+    ids = _future_ids(workspace, plan)
+    exchange = Exchange(ids, (ZERO_ID, workspace.id))
+    for done, item in enumerate(plan.write):
+        try:
+            _check_item(world, binding, tree, item)
+        except OperationFailed as failure:
+            if done:
+                binding.head, binding.partial = None, True
+            raise _sync_failed(item, ids, failure) from failure
+        _write_item(world, workspace, binding, item, exchange)
+    for item_id in plan.remove:
+        leaving = workspace.items.get(item_id)
+        if leaving is not None:
+            remove_item(world, workspace, leaving)
+    binding.head = binding.base = commit
+    binding.synced_at, binding.partial = now(world), False
+
+
+def _future_ids(workspace: Workspace, plan: UpdatePlan) -> dict[str, str]:
+    """Return logical to object ids as they will be: references may point to later items."""
+    leaving = set(plan.remove)
+    ids = {
+        item.logical_id: item.id for item in supported_items(workspace) if item.id not in leaving
+    }
+    ids |= plan.adopted
+    for item in plan.write:
+        ids.setdefault(item.logical_id, new_id())
+    return ids
+
+
+def _sync_failed(item: TreeItem, ids: dict[str, str], failure: OperationFailed) -> OperationFailed:
+    """Wrap the cause as a real failed update did (section 2.4, field)."""
+    resource = related(item.type, ids[item.logical_id])
+    return OperationFailed(
+        "GitSyncFailed",
+        "Failed to sync between Git and the workspace",
+        [detail(failure.code, failure.message, resource)],
+    )
+
+
+def _check_item(world: World, binding: GitBinding, tree: ItemTree, item: TreeItem) -> None:
+    if item.lacks_files:
+        raise OperationFailed(
+            "MissingItemDefinitionFiles", f"Definition files of {item.directory} are missing"
+        )
+    directories = {other.directory for other in tree.items.values()}
+    for path, blob in item.files.items():
+        if not path.endswith(_JSON_FILES):
+            continue
+        content = world.repos.blob(binding.repo_key, blob)
+        try:
+            parsed = json.loads(content.decode("utf-8-sig"))
+        except ValueError:
+            raise OperationFailed(
+                "Workload_FailedToParseFile", f"{item.directory}/{path} could not be parsed"
+            ) from None
+        model = _model_path(parsed) if path == "definition.pbir" else None
+        if model is not None:
+            target = posixpath.normpath(posixpath.join(item.directory, model))
+            if target not in directories:
+                raise OperationFailed(
+                    "MissingDependency", f"{item.directory} refers to {model}, which is missing"
+                )
+
+
+def _model_path(document: object) -> str | None:
+    """Return the semantic model directory that a report's ``definition.pbir`` points to."""
+    for key in ("datasetReference", "byPath", "path"):
+        document = document.get(key) if isinstance(document, dict) else None
+    return document if isinstance(document, str) else None
+
+
+def _write_item(
+    world: World, workspace: Workspace, binding: GitBinding, item: TreeItem, exchange: Exchange
+) -> None:
+    """Make or overwrite one item; an existing one keeps its object id."""
+
+    def kept(blob: str) -> str:
+        return world.blobs.put(world.repos.blob(binding.repo_key, blob))
+
+    parts = {
+        path: CONTENTS.exchange(world.blobs, kept(blob), exchange)
+        for path, blob in item.files.items()
+        if path != PLATFORM
+    }
+    item_id = exchange.ids[item.logical_id]
+    folder_id = ensure_folder(workspace, item.folder)
+    parent_id = None if item.parent is None else exchange.ids.get(item.parent)
+    current = workspace.items.get(item_id)
+    if current is None:
+        current = add_item(
+            world,
+            workspace,
+            item_type=item.type,
+            name=item.name,
+            description=item.platform.description,
+            parts=parts,
+            folder_id=folder_id,
+            parent_id=parent_id,
+            item_id=item_id,
+            logical_id=item.logical_id,
+        )
+    else:
+        if current.name != item.name:
+            rename_item(workspace, current, item.name)
+        current.description = item.platform.description
+        current.logical_id = item.logical_id
+        current.parts = parts
+        current.folder_id, current.parent_id = folder_id, parent_id
+    current.platform, current.leaf = kept(item.files[PLATFORM]), item.leaf
+
+
+@dataclass(slots=True)
+class CommitPlan:
+    """The changes a commit takes along, and the tip it builds on."""
+
+    tip: str
+    changes: list[Change]
+
+
+def commit_plan(
+    world: World, workspace: Workspace, binding: GitBinding, chosen: list[dict[str, Any]] | None
+) -> CommitPlan:
+    """Return what a commit contains; ``chosen`` is the identifiers of a selective one.
+
+    Raises:
+        Refused: nothing to commit, unknown items, incoming changes, missing dependencies
+            (section 6.6; codes are SDK constants, statuses assumed).
+    """
+    tip = branch_tip(world, binding)
+    changes = changes_of(world, workspace, binding, tip)
+    if any(change.remote_change is not None for change in changes):
+        raise refuse(
+            400,
+            "WorkspaceHeadMismatch",
+            "The workspace is not synced to the latest commit of the branch. Update it first.",
+            retriable=False,
+        )
+    if chosen is not None:
+        changes = _chosen(workspace, changes, chosen)
+        _refuse_missing_dependency(world, workspace, binding, tip, changes)
+    if not changes:
+        raise refuse(400, "NoChangesToCommit", "There are no changes to commit.", retriable=False)
+    return CommitPlan(tip, changes)
+
+
+def _chosen(
+    workspace: Workspace, changes: Sequence[Change], chosen: list[dict[str, Any]]
+) -> list[Change]:
+    if not chosen:
+        raise refuse(400, "NoItemsSelected", "No items were selected.", retriable=False)
+    known = {item.id for item in workspace.items.values()}
+    known |= {item.logical_id for item in workspace.items.values()}
+    wanted: set[str] = set()
+    for entry in chosen:
+        ids = {str(entry[key]).lower() for key in ("objectId", "logicalId") if entry.get(key)}
+        hits = {
+            change.logical_id
+            for change in changes
+            if change.logical_id in ids
+            or (change.workspace is not None and change.workspace.item_id in ids)
+        }
+        if not ids or not (hits or ids & known):
+            raise refuse(400, "ItemNotFound", "A requested item could not be found")
+        wanted |= hits
+    return [change for change in changes if change.logical_id in wanted]
+
+
+def _refuse_missing_dependency(
+    world: World,
+    workspace: Workspace,
+    binding: GitBinding,
+    tip: str,
+    changes: Sequence[Change],
+) -> None:
+    committed = set(item_tree(world, binding, tip).items) | {c.logical_id for c in changes}
+    uncommitted = {
+        item.id: item for item in supported_items(workspace) if item.logical_id not in committed
+    }
+    for change in changes:
+        item = _local_item(workspace, change)
+        for digest in {} if item is None else item.parts.values():
+            for missing in CONTENTS.guids(world.blobs, digest) & uncommitted.keys():
+                raise refuse(
+                    400,
+                    "MissingDependency",
+                    f"{change.shown.name} depends on {uncommitted[missing].name}, "
+                    "which is not in Git and was not selected",
+                )
+
+
+def _local_item(workspace: Workspace, change: Change) -> Item | None:
+    item_id = None if change.workspace is None else change.workspace.item_id
+    return None if item_id is None else workspace.items.get(item_id)
+
+
+@operation("git.commit")
+def run_commit(world: World, found: Operation) -> None:
+    """Write the workspace's changes as one commit on top of the branch."""
+    workspace, binding = _bound(world, found)
+    binding.operation_id = None
+    plan = commit_plan(world, workspace, binding, found.args["items"])
+    edits = _edits(world, workspace, binding, plan)
+    author = world.fabric.principals.get(found.caller_id)
+    try:
+        commit = world.repos.commit(
+            binding.repo_key,
+            binding.branch,
+            base=plan.tip,
+            changes=edits,
+            message=str(found.args["comment"] or f"Commit from workspace {workspace.name}"),
+            author_name=author.name if author is not None and author.name else "Fabric user",
+            author_email=f"{found.caller_id}@users.example.com",
+            when=world.clock.now(),
+        )
+    except RefMoved as moved:
+        raise OperationFailed(
+            "GitSyncFailed",
+            "Failed to sync between Git and the workspace",
+            [detail("GitProviderOperationFailed", "The branch moved during the commit")],
+        ) from moved
+    tree = item_tree(world, binding, commit).items
+    for change in plan.changes:
+        item = _local_item(workspace, change)
+        if item is not None:
+            item.platform = platform_blob(world, item)
+            item.leaf = tree[item.logical_id].leaf
+    binding.head = binding.base = commit
+    binding.synced_at = now(world)
+
+
+def _edits(
+    world: World, workspace: Workspace, binding: GitBinding, plan: CommitPlan
+) -> dict[str, bytes | None]:
+    """Return the files that the commit changes; what does not differ is not touched.
+
+    Stray files inside a committed item's directory go, others stay (section 6.6, docs).
+    """
+    tree = item_tree(world, binding, plan.tip)
+    leaving = {c.logical_id for c in plan.changes if c.workspace is None}
+    directories = _Directories(workspace, tree, leaving)
+    exchange = export_exchange(workspace)
+    prefix = binding.directory.strip("/")
+    edits: dict[str, bytes | None] = {}
+    written: dict[str, bytes | None] = {}
+
+    def place(directory: str, path: str) -> str:
+        return "/".join(filter(None, (prefix, directory, path)))
+
+    for change in plan.changes:
+        old = tree.items.get(change.logical_id)
+        item = _local_item(workspace, change)
+        files = {} if change.workspace is None else change.workspace.files
+        directory = "" if item is None else directories.of(item)
+        stays = old is not None and directory == old.directory
+        before = {} if old is None else old.files
+        if old is not None:
+            for path in before:
+                if not (stays and path in files):
+                    edits[place(old.directory, path)] = None
+        if item is None:
+            continue
+        for path, digest in definition(world, item).items():
+            if not (stays and before.get(path) == files[path]):
+                blob = digest if path == PLATFORM else export_blob(world, digest, exchange)
+                written[place(directory, path)] = world.blobs.get(blob)
+    return edits | written
+
+
+class _Directories:
+    """Directories of items: the name in Git never changes, the folder follows the workspace."""
+
+    def __init__(self, workspace: Workspace, tree: ItemTree, leaving: set[str]) -> None:
+        self._workspace = workspace
+        self._tree = tree
+        self._taken = {
+            item.directory: item.logical_id
+            for item in tree.items.values()
+            if item.logical_id not in leaving
+        }
+
+    def of(self, item: Item) -> str:
+        """Return the directory of an item, relative to the synced one."""
+        known = self._tree.items.get(item.logical_id)
+        leaf = known.leaf if known is not None else item.leaf
+        leaf = leaf or directory_leaf(item.name, item.type, item.logical_id)
+        above = self._above(item)
+        found = "/".join(filter(None, (above, leaf)))
+        if self._taken.get(found, item.logical_id) != item.logical_id:
+            # The name isn't available, so the logical id takes its place (section 9, docs).
+            leaf = f"{item.logical_id}.{item.type}"
+            found = "/".join(filter(None, (above, leaf)))
+        self._taken[found] = item.logical_id
+        return found
+
+    def _above(self, item: Item) -> str:
+        parent = self._workspace.items.get(item.parent_id or "")
+        if parent is not None:
+            return f"{self.of(parent)}/.children"
+        return folder_path(self._workspace, item.folder_id)
+
+
+def _bound(world: World, found: Operation) -> tuple[Workspace, GitBinding]:
+    workspace = world.fabric.workspaces.get(str(found.args["workspace"]))
+    if workspace is None or workspace.git is None:
+        raise OperationFailed("WorkspaceNotConnectedToGit", "The workspace is not connected to Git")
+    if workspace.git.operation_id != found.id:
+        raise OperationFailed("GitSyncFailed", "The connection changed during the operation")
+    return workspace, workspace.git

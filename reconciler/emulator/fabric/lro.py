@@ -1,0 +1,211 @@
+"""Long-running operations: started with a 202, finished by the world's clock, polled by id.
+
+An operation names what it will do (``kind`` and ``args``) and is registered here under that name,
+so that a pending one survives a restart. Nothing happens before it is due; then its effect runs at
+once and the outcome is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from reconciler.emulator.fabric.errors import OperationFailed, not_found, refuse
+from reconciler.emulator.fabric.state import Operation
+from reconciler.emulator.fabric.wire import moment, now, plain_time
+from reconciler.emulator.http import Answer, Call, Caller, Refused, Route
+from reconciler.emulator.world import World, effect, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ROUTES", "begin", "delay_s", "operation", "retry_after_s"]
+
+_LOG = logging.getLogger("reconciler.emulator")
+_Run = Callable[["World", Operation], Any]
+_KINDS: dict[str, _Run] = {}
+
+_RETRY_AFTER_S: Mapping[str, int] = {"instant": 0, "fast": 1, "real": 20}
+"""The service says 20 on every ALM operation (section 2.1, recorded and field)."""
+
+_REAL_S: Mapping[str, float] = {
+    "items.create": 1.6,
+    "items.get_definition": 0.4,
+    "items.update_definition": 0.3,
+    "items.bulk_export": 1.5,
+    "git.update": 12.0,
+    "git.commit": 6.0,
+    "pipelines.deploy": 30.0,
+}
+"""Seconds on the server at speed ``real``. Item calls: medians of section 2.5, recorded; Git calls
+and deployments were never recorded: assumed."""
+
+
+def operation(kind: str) -> Callable[[_Run], _Run]:
+    """Register what an operation of this kind does when it is due.
+
+    The function returns the operation's JSON result, or None when it has none, and raises
+    ``OperationFailed`` to make it end as Failed.
+    """
+
+    def register(function: _Run) -> _Run:
+        _KINDS[kind] = function
+        return function
+
+    return register
+
+
+def delay_s(world: World, kind: str) -> float:
+    """Return how long an operation of this kind takes at the world's speed."""
+    match world.options.speed:
+        case "instant":
+            return 0.0
+        case "real":
+            return _REAL_S.get(kind, 1.0)
+        case _:
+            return 0.2
+
+
+def retry_after_s(world: World) -> int:
+    """Return what ``Retry-After`` says at the world's speed."""
+    return _RETRY_AFTER_S.get(world.options.speed, 1)
+
+
+def begin(
+    world: World,
+    caller: Caller,
+    kind: str,
+    args: dict[str, Any],
+    *,
+    operation_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Start an operation and answer 202 with the literal body ``null``.
+
+    Source: fabric-api.md section 2.1, recorded; ``Location`` has another host than the request.
+    """
+    _forget_expired(world)
+    started = now(world)
+    found = Operation(
+        id=operation_id or new_id(),
+        kind=kind,
+        args=args,
+        caller_id=caller.id,
+        caller_kind=caller.kind,
+        created=started,
+        updated=started,
+        retry_after=retry_after_s(world),
+    )
+    world.fabric.operations[found.id] = found
+    world.schedule("fabric.operation", {"id": found.id}, delay_s=delay_s(world, kind))
+    sent = {
+        "Location": _state_url(world, found.id),
+        "Retry-After": str(found.retry_after),
+        "x-ms-operation-id": found.id,
+        "Access-Control-Expose-Headers": "RequestId,Location,Retry-After,x-ms-operation-id",
+    }
+    return Answer(202, headers={**sent, **(headers or {})}, json_null=True)
+
+
+@effect("fabric.operation")
+def finish_operation(world: World, args: dict[str, Any]) -> None:
+    """Run the effect of an operation that is due and keep the outcome."""
+    found = world.fabric.operations.get(str(args["id"]))
+    if found is None or found.status != "Running":
+        return
+    try:
+        result = _KINDS[found.kind](world, found)
+    except OperationFailed as failure:
+        _fail(found, failure)
+    except Refused as refusal:
+        _fail(found, _as_failure(refusal))
+    except Exception:  # noqa: BLE001 - see below
+        # A bug in an effect must end the operation: a client would poll it for ever.
+        _LOG.exception("the operation %s failed", found.kind)
+        _fail(found, OperationFailed("UnknownError", "An unexpected error occurred"))
+    else:
+        found.status = "Succeeded"
+        if result is not None:
+            found.result = world.blobs.put(json.dumps(result).encode())
+    found.updated = now(world)
+
+
+def _fail(found: Operation, failure: OperationFailed) -> None:
+    found.status = "Failed"
+    found.error = failure.wire()
+
+
+def _as_failure(refusal: Refused) -> OperationFailed:
+    body = refusal.answer.body
+    return OperationFailed(body["errorCode"], body["message"], body.get("moreDetails") or ())
+
+
+def _state_url(world: World, operation_id: str) -> str:
+    return f"{world.urls.location_url}/v1/operations/{operation_id}"
+
+
+def _forget_expired(world: World) -> None:
+    limit = world.clock.now() - timedelta(seconds=world.fabric.settings.operation_retention_s)
+    for found in list(world.fabric.operations.values()):
+        if found.status != "Running" and moment(found.updated) < limit:
+            del world.fabric.operations[found.id]
+
+
+def _find(world: World, call: Call) -> Operation:
+    """Return an operation; gone after 24 hours (section 2.3, docs for deployments, assumed)."""
+    _forget_expired(world)
+    found = world.fabric.operations.get(call.params["operationId"].lower())
+    if found is None:
+        raise not_found("OperationNotFound", "The requested operation could not be found")
+    return found
+
+
+async def get_state(world: World, call: Call) -> Answer:
+    """Answer with the state of an operation; 200 for a failed one too.
+
+    Source: fabric-api.md section 2.2, recorded: five keys, explicit nulls, and headers that tell
+    whether there is a result.
+    """
+    found = _find(world, call)
+    succeeded = found.status == "Succeeded"
+    body: dict[str, Any] = {
+        "status": found.status,
+        "createdTimeUtc": plain_time(found.created),
+        "lastUpdatedTimeUtc": plain_time(found.updated),
+        "percentComplete": 100 if succeeded else None,
+        "error": found.error,
+    }
+    if world.fabric.settings.long_operation_keys:
+        body |= {"blobInfoId": None, "resultContentType": None}
+    headers: dict[str, str] = {}
+    if found.status == "Running":
+        headers["Location"] = _state_url(world, found.id)
+        headers["Retry-After"] = str(found.retry_after)
+        headers["x-ms-operation-id"] = found.id
+    elif succeeded and found.result is not None:
+        headers["Location"] = f"{_state_url(world, found.id)}/result"
+        headers["x-ms-operation-id"] = found.id
+    return Answer(200, body, headers=headers)
+
+
+async def get_result(world: World, call: Call) -> Answer:
+    """Answer with the result of an operation. Source: fabric-api.md section 2.3, recorded.
+
+    Asking before it succeeded gives OperationNotSucceeded (SDK constant, status assumed).
+    """
+    found = _find(world, call)
+    if found.status != "Succeeded":
+        raise refuse(400, "OperationNotSucceeded", "The operation has not succeeded")
+    if found.result is None:
+        raise refuse(400, "OperationHasNoResult", "The operation has no result")
+    content = world.blobs.get(found.result)
+    return Answer(200, raw=content, content_type="application/json")
+
+
+ROUTES = [
+    Route("GET", "/v1/operations/{operationId}", get_state, "operations.get"),
+    Route("GET", "/v1/operations/{operationId}/result", get_result, "operations.result"),
+]

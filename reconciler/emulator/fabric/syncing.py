@@ -1,0 +1,257 @@
+"""Comparing a workspace with its branch: three states, item by item.
+
+The last synced commit, the workspace now and the branch tip are brought into one form (the files
+an item has in Git, by blob id) and matched by logical id. Nothing of the outcome is stored.
+Source: fabric-api.md sections 6.2 and 6.5 (spec, docs).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.emulator.fabric.catalog import folder_path, platform_blob
+from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
+from reconciler.emulator.fabric.errors import refuse
+from reconciler.emulator.fabric.itemformat import (
+    GIT_UNSUPPORTED,
+    PLATFORM,
+    ItemTree,
+    TreeItem,
+    read_tree,
+)
+from reconciler.emulator.fabric.state import GitBinding, Item, Workspace
+
+if TYPE_CHECKING:
+    from reconciler.emulator.world import World
+
+__all__ = [
+    "Change",
+    "View",
+    "branch_tip",
+    "changes_of",
+    "export_blob",
+    "export_exchange",
+    "item_tree",
+    "sound_tree",
+    "supported_items",
+    "view_workspace",
+]
+
+_TREES: OrderedDict[str, ItemTree] = OrderedDict()
+_CACHED_TREES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An item in the form it has in Git; the directory's own name does not matter.
+
+    Changing the name of an item directory is no change of the item (section 9, docs).
+    """
+
+    logical_id: str
+    type: str
+    name: str
+    folder: str
+    parent: str | None
+    files: Mapping[str, str]
+    item_id: str | None = None
+
+    def same(self, other: View) -> bool:
+        """Whether two views show the same content at the same place."""
+        return (
+            self.type == other.type
+            and self.folder == other.folder
+            and self.parent == other.parent
+            and self.files == other.files
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One item that differs between base, workspace and branch."""
+
+    logical_id: str
+    base: View | None
+    workspace: View | None
+    remote: View | None
+    workspace_change: str | None
+    remote_change: str | None
+    in_git: bool
+
+    @property
+    def conflict(self) -> str:
+        """``SameChanges`` if both sides did the same, ``Conflict`` if not, else ``None``."""
+        if self.workspace_change is None or self.remote_change is None:
+            return "None"
+        if self.workspace is None or self.remote is None:
+            return "SameChanges" if self.workspace is self.remote else "Conflict"
+        return "SameChanges" if self.workspace.same(self.remote) else "Conflict"
+
+    @property
+    def shown(self) -> View:
+        """The view that names the item: the workspace's, else the branch's, else the old one."""
+        found = self.workspace or self.remote or self.base
+        if found is None:
+            raise AssertionError("a change has at least one side")
+        return found
+
+    def wire(self) -> dict[str, Any]:
+        """Return the change as ``git/status`` lists it.
+
+        ``objectId`` only if the item is in the workspace, ``logicalId`` only once it is in Git;
+        the side without a change has no member (section 6.2, spec).
+        """
+        identifier: dict[str, str] = {}
+        if self.workspace is not None and self.workspace.item_id is not None:
+            identifier["objectId"] = self.workspace.item_id
+        if self.in_git:
+            identifier["logicalId"] = self.logical_id
+        found: dict[str, Any] = {
+            "itemMetadata": {
+                "itemIdentifier": identifier,
+                "itemType": self.shown.type,
+                "displayName": self.shown.name,
+            }
+        }
+        if self.remote_change is not None:
+            found["remoteChange"] = self.remote_change
+        if self.workspace_change is not None:
+            found["workspaceChange"] = self.workspace_change
+        found["conflictType"] = self.conflict
+        return found
+
+
+def supported_items(workspace: Workspace) -> list[Item]:
+    """Return the items that Git integration knows; others are ignored (section 6.5, docs)."""
+    return [item for item in workspace.items.values() if item.type not in GIT_UNSUPPORTED]
+
+
+def export_exchange(workspace: Workspace) -> Exchange:
+    """Return what turns definitions from workspace form to Git form."""
+    ids = {item.id: item.logical_id for item in supported_items(workspace)}
+    return Exchange(ids, (workspace.id, ZERO_ID))
+
+
+def export_blob(world: World, digest: str, exchange: Exchange) -> str:
+    """Return the blob of a part in Git form."""
+    return CONTENTS.exchange(world.blobs, digest, exchange)
+
+
+def view_workspace(world: World, workspace: Workspace) -> dict[str, View]:
+    """Return every item of a workspace as it would stand in Git, by logical id."""
+    exchange = export_exchange(workspace)
+    found: dict[str, View] = {}
+    for item in supported_items(workspace):
+        files = {
+            path: CONTENTS.git_id(world.blobs, export_blob(world, digest, exchange))
+            for path, digest in item.parts.items()
+        }
+        files[PLATFORM] = CONTENTS.git_id(world.blobs, platform_blob(world, item))
+        parent = workspace.items.get(item.parent_id or "")
+        found[item.logical_id] = View(
+            logical_id=item.logical_id,
+            type=item.type,
+            name=item.name,
+            folder=folder_path(workspace, (parent or item).folder_id),
+            parent=None if parent is None else parent.logical_id,
+            files=files,
+            item_id=item.id,
+        )
+    return found
+
+
+def item_tree(world: World, binding: GitBinding, commit: str) -> ItemTree:
+    """Return the items of the bound directory at a commit."""
+    tree_id = world.repos.tree_id(binding.repo_key, commit, binding.directory)
+    if tree_id is None:
+        return ItemTree({})
+    found = _TREES.get(tree_id)
+    if found is None:
+        entries = world.repos.files(binding.repo_key, commit, binding.directory)
+        files = {path: entry.blob_sha for path, entry in entries.items()}
+        found = read_tree(files, lambda sha: world.repos.blob(binding.repo_key, sha))
+        _TREES[tree_id] = found
+        if len(_TREES) > _CACHED_TREES:
+            _TREES.popitem(last=False)
+    return found
+
+
+def sound_tree(world: World, binding: GitBinding, commit: str) -> ItemTree:
+    """Return the items at a commit, refusing a directory that cannot be synced.
+
+    Codes are SDK constants (section 3.6); that reading the status shows them is assumed.
+    """
+    found = item_tree(world, binding, commit)
+    for code, place in found.problems:
+        raise refuse(400, code, f"The directory cannot be synced because of {place}")
+    return found
+
+
+def branch_tip(world: World, binding: GitBinding) -> str:
+    """Return the tip of the bound branch.
+
+    Raises:
+        Refused: 404 GitProviderResourceNotFound if repository, branch or directory are gone.
+    """
+    tip = None
+    if world.repos.exists(binding.repo_key):
+        tip = world.repos.tip(binding.repo_key, binding.branch)
+    if tip is None or not world.repos.has_directory(binding.repo_key, tip, binding.directory):
+        raise refuse(
+            404,
+            "GitProviderResourceNotFound",
+            "The requested operation can't be completed because the Git provider resource could "
+            "not be found using the provided Git connection details.",
+        )
+    return tip
+
+
+def _tree_views(items: Mapping[str, TreeItem]) -> dict[str, View]:
+    return {
+        key: View(
+            logical_id=item.logical_id,
+            type=item.type,
+            name=item.name,
+            folder=item.folder,
+            parent=item.parent,
+            files=item.files,
+        )
+        for key, item in items.items()
+    }
+
+
+def changes_of(world: World, workspace: Workspace, binding: GitBinding, tip: str) -> list[Change]:
+    """Return every difference between base, workspace and branch, by type and name."""
+    local = view_workspace(world, workspace)
+    remote = _tree_views(item_tree(world, binding, tip).items)
+    if binding.base is None:
+        base, base_in_git = dict(local), frozenset[str]()
+    else:
+        base = _tree_views(item_tree(world, binding, binding.base).items)
+        base_in_git = frozenset(base)
+    found: list[Change] = []
+    for logical_id in base.keys() | local.keys() | remote.keys():
+        before, here, there = (side.get(logical_id) for side in (base, local, remote))
+        change = Change(
+            logical_id=logical_id,
+            base=before,
+            workspace=here,
+            remote=there,
+            workspace_change=_change(before, here),
+            remote_change=_change(before, there),
+            in_git=logical_id in base_in_git or there is not None,
+        )
+        if change.workspace_change is not None or change.remote_change is not None:
+            found.append(change)
+    return sorted(found, key=lambda c: (c.shown.type, c.shown.name, c.logical_id))
+
+
+def _change(before: View | None, after: View | None) -> str | None:
+    if before is None:
+        return None if after is None else "Added"
+    if after is None:
+        return "Deleted"
+    return None if before.same(after) else "Modified"

@@ -1,0 +1,380 @@
+"""The composition root: joins spec, live, plan and execute, and knows no terminal.
+
+Everything that talks to a service starts here; commands only parse, call, render and exit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from reconciler._version import __version__
+from reconciler.clients.auth import devops_credential, fabric_credential
+from reconciler.clients.http import Service, Transport
+from reconciler.clients.services import Services
+from reconciler.clock import Clock, SystemClock
+from reconciler.errors import PlanRefused, PlanStale, ReconcilerError, SpecError
+from reconciler.execute.events import ApplyResult, Listener, Outcome
+from reconciler.execute.executor import execute
+from reconciler.execute.run import Run
+from reconciler.live.read import read_estate
+from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
+from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
+from reconciler.plan.plan import Plan
+from reconciler.policies.limits import limit_findings
+from reconciler.policies.protect import CODE as PROTECTED
+from reconciler.policies.protect import protected_destroys
+from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
+from reconciler.spec.models import Estate, SecretRef
+from reconciler.spec.resolve import find_connection, repository_address
+
+__all__ = [
+    "Settings",
+    "apply_plan",
+    "apply_spec",
+    "check_plan_file",
+    "exit_code_of",
+    "load",
+    "make_plan",
+]
+
+DEFAULT_FABRIC_URL = "https://api.fabric.microsoft.com"
+DEFAULT_DEVOPS_URL = "https://dev.azure.com"
+_REPLANS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run takes from outside the spec.
+
+    Attributes:
+        environ: endpoints, credentials and secrets are read from here, and nowhere else.
+        fabric_url, devops_url: flags; they win over the environment.
+        auth: which azure-identity credential to use; None for its default chain.
+        parallelism: the most actions under way at once.
+        timeout_s: how long one long-running operation is waited for.
+    """
+
+    environ: Mapping[str, str]
+    fabric_url: str | None = None
+    devops_url: str | None = None
+    auth: str | None = None
+    parallelism: int = 10
+    timeout_s: float = 3600.0
+    reads: int = 16
+    clock: Clock = field(default_factory=SystemClock)
+
+    def endpoints(self, estate: Estate | None = None) -> dict[str, str]:
+        """Return the base URLs in force.
+
+        A spec's ``azureDevOps.url`` names its own server, unless an address is given by flag or
+        environment: then that one takes its place and the path stays.
+        """
+        given = self.devops_url or self.environ.get("RECONCILER_DEVOPS_URL")
+        own = estate.azure_devops.url if estate and estate.azure_devops else None
+        if given is None and own is not None:
+            parts = urlsplit(own)
+            given = f"{parts.scheme}://{parts.netloc}"
+        return {
+            "fabric": (
+                self.fabric_url or self.environ.get("RECONCILER_FABRIC_URL") or DEFAULT_FABRIC_URL
+            ).rstrip("/"),
+            "devops": (given or DEFAULT_DEVOPS_URL).rstrip("/"),
+        }
+
+
+def load(
+    paths: Sequence[Path],
+    *,
+    variables: Mapping[str, str] | None = None,
+    var_files: Sequence[Path] = (),
+) -> LoadResult:
+    """Read and check a spec offline; findings are in the result."""
+    return load_spec(paths, variables=variables or {}, var_files=var_files)
+
+
+@asynccontextmanager
+async def _services(settings: Settings, estate: Estate) -> AsyncIterator[Services]:
+    endpoints = settings.endpoints(estate)
+    fabric_auth = fabric_credential(settings.environ, mode=settings.auth, clock=settings.clock)
+    devops_auth = devops_credential(settings.environ, mode=settings.auth, clock=settings.clock)
+    connections = max(settings.reads, settings.parallelism)
+    fabric = Transport(
+        service=Service.FABRIC,
+        base_url=endpoints["fabric"],
+        credential=fabric_auth,
+        clock=settings.clock,
+        connections=connections,
+        deadline_s=_CALL_DEADLINE_S,
+    )
+    devops = Transport(
+        service=Service.AZURE_DEVOPS,
+        base_url=endpoints["devops"],
+        credential=devops_auth,
+        clock=settings.clock,
+        connections=connections,
+        deadline_s=_CALL_DEADLINE_S,
+    )
+    services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
+    try:
+        yield services
+    finally:
+        await services.aclose()
+
+
+# One call may have to wait out a throttling window or two of a minute each.
+_CALL_DEADLINE_S = 300.0
+
+
+async def _plan_with(services: Services, wanted: PlanInput, settings: Settings) -> Plan:
+    snapshot = await read_estate(wanted.estate, services, reads=settings.reads)
+    plan = build_plan(wanted, snapshot)
+    return with_diagnostics(plan, [*protected_destroys(plan, wanted.estate), *limit_findings(plan)])
+
+
+def _input_of(
+    loaded: LoadResult, settings: Settings, target: Sequence[str], exclude: Sequence[str]
+) -> PlanInput:
+    if loaded.estate is None or loaded.resolved is None:
+        raise SpecError("the spec is invalid", loaded.diagnostics)
+    return PlanInput(
+        estate=loaded.estate,
+        resolved=loaded.resolved,
+        digest=loaded.digest,
+        files=loaded.files,
+        sources={f: _digest_of(Path(f)) for f in loaded.files if Path(f).is_file()},
+        endpoints=settings.endpoints(loaded.estate),
+        target=tuple(target),
+        exclude=tuple(exclude),
+        version=__version__,
+    )
+
+
+def _input_of_plan(plan: Plan) -> PlanInput:
+    """Return what a plan was computed from, taken out of the plan itself."""
+    return PlanInput(
+        estate=estate_from_resolved(plan.spec.resolved),
+        resolved=plan.spec.resolved,
+        digest=plan.spec.digest,
+        files=plan.spec.files,
+        sources=plan.spec.sources,
+        endpoints=plan.endpoints,
+        target=plan.target,
+        exclude=plan.exclude,
+        version=plan.reconciler_version,
+    )
+
+
+async def make_plan(
+    loaded: LoadResult,
+    settings: Settings,
+    *,
+    target: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> Plan:
+    """Read the live state and compute the plan.
+
+    Raises:
+        SpecError: the spec is invalid; it carries the diagnostics.
+        AuthFailed: the caller is not signed in.
+        DependencyCycle: actions wait for each other in a circle.
+    """
+    wanted = _input_of(loaded, settings, target, exclude)
+    async with _services(settings, wanted.estate) as services:
+        return await _plan_with(services, wanted, settings)
+
+
+def exit_code_of(plan: Plan) -> int:
+    """Return the exit code a plan as such means: 1 errors or unknown, 3 policy, else 0."""
+    errors = [d for d in plan.diagnostics if d.severity == "error"]
+    if any(d.code != PROTECTED for d in errors) or plan.unknown:
+        return 1
+    return 3 if errors else 0
+
+
+async def check_plan_file(plan: Plan, settings: Settings) -> None:
+    """See that a plan from a file still holds, before anything is written.
+
+    Raises:
+        PlanStale: spec, endpoints, caller, tool version or live state moved; the message names
+            what.
+    """
+    moved = _moved_outside(plan, settings)
+    estate = _input_of_plan(plan).estate
+    async with _services(settings, estate) as services:
+        now = await _plan_with(services, _input_of_plan(plan), settings)
+    if plan.caller != now.caller:
+        moved.append("the plan was made by another caller")
+    moved.extend(_differences(plan, now))
+    if moved:
+        raise PlanStale(
+            "the plan is stale: " + "; ".join(moved[:8]) + ("; …" if len(moved) > 8 else ""),
+            remedy="make a new plan; nothing was written",
+        )
+
+
+def _moved_outside(plan: Plan, settings: Settings) -> list[str]:
+    moved: list[str] = []
+    if plan.reconciler_version.split(".")[0] != __version__.split(".")[0]:
+        moved.append(f"it was made by version {plan.reconciler_version}, this is {__version__}")
+    endpoints = settings.endpoints(_input_of_plan(plan).estate)
+    for name, url in endpoints.items():
+        if plan.endpoints.get(name) != url:
+            moved.append(f"the {name} endpoint is {url}, the plan was made for another")
+    for name, digest in plan.spec.sources.items():
+        if Path(name).is_file() and _digest_of(Path(name)) != digest:
+            moved.append(f"{name} has changed")
+    return moved
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _essence(action: Action) -> dict[str, object]:
+    return action.model_dump(exclude={"reason", "wave", "estimated_requests"})
+
+
+def _differences(plan: Plan, now: Plan) -> list[str]:
+    """Name what a plan made now would do differently."""
+    then = {a.id: a for a in plan.actions}
+    present = {a.id: a for a in now.actions}
+    out = [
+        f"{a.kind} {a.address} is not needed any more" for i, a in then.items() if i not in present
+    ]
+    out.extend(f"{a.kind} {a.address} is needed now" for i, a in present.items() if i not in then)
+    for action_id, action in then.items():
+        other = present.get(action_id)
+        if other is None or _essence(action) == _essence(other):
+            continue
+        keys = sorted(
+            k
+            for k in action.preconditions.keys() | other.preconditions.keys()
+            if action.preconditions.get(k) != other.preconditions.get(k)
+        )
+        what = (
+            ", ".join(
+                f"{k} was {action.preconditions.get(k)} and is {other.preconditions.get(k)}"
+                for k in keys
+            )
+            or "what it would change is different"
+        )
+        out.append(f"{action.kind} {action.address}: {what}")
+    if plan.bindings != now.bindings and not out:
+        out.append("a resource was removed and made anew")
+    return out
+
+
+def _missing_secrets(plan: Plan, estate: Estate, environ: Mapping[str, str]) -> list[str]:
+    """Name the environment variables that the actions of a plan need and that are not set."""
+    wanted: list[SecretRef] = []
+    repositories = estate.azure_devops.repositories if estate.azure_devops else ()
+    for action in plan.actions:
+        if isinstance(action.op, CreateConnection):
+            connection = find_connection(estate, action.op.name)
+            if connection is not None and connection.create is not None:
+                credentials = connection.create.credentials
+                principal = credentials.service_principal
+                wanted.extend(
+                    s for s in (credentials.key, principal.secret if principal else None) if s
+                )
+        elif isinstance(action.op, ImportRepository) and action.op.credentials == "inline":
+            for spec in repositories:
+                if repository_address(spec) == action.address and spec.import_ is not None:
+                    inline = spec.import_.credentials
+                    if inline is not None and inline.password is not None:
+                        wanted.append(inline.password)
+    return sorted({s.env for s in wanted if not environ.get(s.env)})
+
+
+def _check_applyable(plan: Plan, estate: Estate, settings: Settings) -> None:
+    errors = [d for d in plan.diagnostics if d.severity == "error"]
+    if errors:
+        kind = PlanRefused if exit_code_of(plan) == 3 else SpecError
+        raise kind(f"the plan has {len(errors)} errors, so nothing was written")
+    missing = _missing_secrets(plan, estate, settings.environ)
+    if missing:
+        raise ReconcilerError(
+            f"environment variables are not set: {', '.join(missing)}; nothing was written",
+            remedy="set them where apply runs; the spec refers to them",
+        )
+
+
+async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> ApplyResult:
+    """Carry out exactly this plan, then plan again and compare.
+
+    Raises:
+        PlanRefused: policy forbids it.
+        SpecError: the plan has errors.
+        ReconcilerError: a secret is missing. In all three nothing was written.
+    """
+    wanted = _input_of_plan(plan)
+    _check_applyable(plan, wanted.estate, settings)
+    async with _services(settings, wanted.estate) as services:
+        run = Run(
+            services=services,
+            plan=plan,
+            estate=wanted.estate,
+            environ=settings.environ,
+            timeout_s=settings.timeout_s,
+            bindings=dict(plan.bindings),
+        )
+        outcomes = await execute(run, parallelism=settings.parallelism, listener=listener)
+        if not all(o.ok for o in outcomes):
+            return ApplyResult(outcomes)
+        after = await _plan_with(services, wanted, settings)
+    done = {o.action_id for o in outcomes if o.outcome is Outcome.DONE}
+    again = [a for a in after.actions if a.id in done]
+    residual = tuple(a.id for a in again if _is_residual(a))
+    return ApplyResult(
+        outcomes,
+        after=after,
+        still_needed=tuple(a.id for a in again if a.id not in residual),
+        residual=residual,
+    )
+
+
+def _is_residual(action: Action) -> bool:
+    """A deployment whose items still differ straight after it succeeded.
+
+    Deployment rules have no API, and services re-serialise; so this is told, not repeated.
+    """
+    return isinstance(action.op, Deploy) and all(i.change != "New" for i in action.items)
+
+
+async def apply_spec(
+    loaded: LoadResult,
+    plan: Plan,
+    settings: Settings,
+    *,
+    listener: Listener,
+    target: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> ApplyResult:
+    """Carry out a plan; plan again, three times at most, when something moved under it.
+
+    A new plan is carried out only if it destroys nothing that the approved one did not.
+
+    Raises:
+        PlanRefused: policy forbids it, or the new plan would destroy more.
+    """
+    approved = {a.id for a in plan.actions if a.destructive}
+    result = await apply_plan(plan, settings, listener=listener)
+    for _ in range(_REPLANS):
+        if not any(o.outcome is Outcome.REFUSED for o in result.outcomes):
+            break
+        plan = await make_plan(loaded, settings, target=target, exclude=exclude)
+        more = sorted({a.id for a in plan.actions if a.destructive} - approved)
+        if more:
+            raise PlanRefused(
+                f"things moved, and the plan made anew would also destroy: {', '.join(more)}",
+                remedy="look at the new plan and approve it: reconciler apply again",
+            )
+        if exit_code_of(plan) or not plan.actions:
+            break
+        result = await apply_plan(plan, settings, listener=listener)
+    return result

@@ -1,0 +1,240 @@
+"""Every exception the reconciler raises, and the exit code each one means.
+
+::
+
+    ReconcilerError                     1
+      UsageError                       64   the command line makes no sense
+      SpecError                         1   the spec is unreadable or invalid (carries diagnostics)
+      PlanError                         1
+        DependencyCycle                 1
+        PlanFileError                   1   a plan file that is damaged or of an unknown version
+        PlanRefused                     3   valid, but policy or missing approval stops it
+        PlanStale                       3   what the plan saw has moved
+      ClientError                       1
+        TransportFailed                 1   no answer (``sent``: it may have arrived)
+        DeadlineExceeded                1   the time allowed for the call ran out
+        ApiError                        1   the service answered with an error
+          AuthFailed  Forbidden  NotFound  Conflict  Throttled  ServiceUnavailable
+      OperationError                    1
+        OperationFailed                 1   a long-running operation ended in failure
+        OperationTimedOut               1   it was still running when the time allowed ran out
+      ActionError                       1   an action cannot be done; carries what to do about it
+        PreconditionMoved               3   what the action relied on changed before it was sent
+      InternalError                     1   a bug
+
+Users' mistakes in a spec are diagnostics, collected and shown together; exceptions are for
+stopping. Messages never hold tokens, secrets, query strings or bodies that were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.diagnostics import Diagnostic
+
+__all__ = [
+    "ActionError",
+    "ApiError",
+    "AuthFailed",
+    "ClientError",
+    "Conflict",
+    "DeadlineExceeded",
+    "DependencyCycle",
+    "Forbidden",
+    "InternalError",
+    "NotFound",
+    "OperationError",
+    "OperationFailed",
+    "OperationTimedOut",
+    "PlanError",
+    "PlanFileError",
+    "PlanRefused",
+    "PlanStale",
+    "PreconditionMoved",
+    "ReconcilerError",
+    "ServiceUnavailable",
+    "SpecError",
+    "Throttled",
+    "TransportFailed",
+    "UsageError",
+]
+
+
+class ReconcilerError(Exception):
+    """Anything the reconciler stops for; ``exit_code`` is what the process should return."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(ReconcilerError):
+    """The command line is wrong; the remedy is in the message."""
+
+    exit_code = 64
+
+
+class SpecError(ReconcilerError):
+    """The spec is invalid; every finding is in ``diagnostics``."""
+
+    def __init__(self, message: str, diagnostics: Sequence[Diagnostic] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+
+
+class PlanError(ReconcilerError):
+    """No plan can be made or used."""
+
+    def __init__(
+        self, message: str, *, remedy: str = "", diagnostics: Sequence[Diagnostic] = ()
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.diagnostics = tuple(diagnostics)
+
+
+class DependencyCycle(PlanError):
+    """Actions wait for each other in a circle; the message walks it."""
+
+
+class PlanFileError(PlanError):
+    """A plan file is damaged, truncated, edited, or of a version this tool does not read."""
+
+
+class PlanRefused(PlanError):
+    """The plan is valid and is not carried out: policy, or approval missing."""
+
+    exit_code = 3
+
+
+class PlanStale(PlanError):
+    """What the plan was computed from has moved; make a new plan."""
+
+    exit_code = 3
+
+
+class ClientError(ReconcilerError):
+    """A call to a service did not succeed."""
+
+
+class TransportFailed(ClientError):
+    """No answer came back.
+
+    ``sent`` is true when the request may have reached the service, so that its effect is
+    unknown and the state must be read again before anything is repeated.
+    """
+
+    def __init__(self, message: str, *, sent: bool, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.sent = sent
+
+
+class DeadlineExceeded(TransportFailed):
+    """The time allowed for the call, waits and retries included, ran out."""
+
+
+class ApiError(ClientError):
+    """The service answered with an error.
+
+    Attributes:
+        status: HTTP status.
+        code: the service's own top-level code (Fabric ``errorCode``, Azure DevOps ``typeKey``),
+            ``""`` when it gave none.
+        codes: ``code`` and the codes nested in ``moreDetails``; match against this one.
+        request_id: the id to give to the service's support, ``""`` when absent.
+        method, path: the call, without query.
+        is_retriable: Fabric's ``isRetriable``, None when absent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        codes: Sequence[str] = (),
+        request_id: str = "",
+        method: str = "",
+        path: str = "",
+        is_retriable: bool | None = None,
+        retry_after_s: float | None = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.code = code
+        self.codes = frozenset(codes) | ({code} if code else frozenset())
+        self.request_id = request_id
+        self.method = method
+        self.path = path
+        self.is_retriable = is_retriable
+        self.retry_after_s = retry_after_s
+
+
+class AuthFailed(ApiError):
+    """The caller is not signed in: 401, or a sign-in page where JSON was expected."""
+
+
+class Forbidden(ApiError):
+    """The caller is known and not allowed (403)."""
+
+
+class NotFound(ApiError):
+    """The resource is not there, or hidden from this caller (404)."""
+
+
+class Conflict(ApiError):
+    """The resource is in a state that forbids the call (409)."""
+
+
+class Throttled(ApiError):
+    """Too many calls (429), and the time allowed did not suffice to wait it out."""
+
+
+class ServiceUnavailable(ApiError):
+    """The service failed (5xx); a write may or may not have taken effect."""
+
+
+class OperationError(ReconcilerError):
+    """A long-running operation did not succeed."""
+
+    def __init__(self, message: str, *, operation_id: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.operation_id = operation_id
+
+
+class OperationFailed(OperationError):
+    """The operation ended as Failed; ``codes`` holds its error codes, nested ones included."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation_id: str,
+        code: str = "",
+        codes: Sequence[str] = (),
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, operation_id=operation_id, remedy=remedy)
+        self.code = code
+        self.codes = frozenset(codes) | ({code} if code else frozenset())
+
+
+class OperationTimedOut(OperationError):
+    """The operation was still running when the time allowed ran out; it goes on at the service."""
+
+
+class ActionError(ReconcilerError):
+    """An action cannot be carried out."""
+
+
+class PreconditionMoved(ActionError):
+    """What the plan saw is no longer so; nothing was sent."""
+
+    exit_code = 3
+
+
+class InternalError(ReconcilerError):
+    """A bug in the reconciler itself."""

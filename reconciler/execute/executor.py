@@ -1,0 +1,187 @@
+"""Walk the plan's graph: start what is ready, at most so many at once, and let the rest finish.
+
+A failed action skips what depends on it and nothing else. Every action goes through check → send
+→ settle → verify; after an unknown outcome the state is read before anything is sent again, and a
+request is sent at most twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.errors import (
+    ApiError,
+    ClientError,
+    OperationError,
+    OperationTimedOut,
+    PreconditionMoved,
+    ReconcilerError,
+    ServiceUnavailable,
+    TransportFailed,
+)
+from reconciler.execute.events import (
+    ActionFinished,
+    ActionOutcome,
+    ActionProgress,
+    ActionStarted,
+    Listener,
+    Outcome,
+)
+from reconciler.execute.handler import AnyHandler, NotNeeded
+from reconciler.execute.registry import handler_for
+from reconciler.execute.run import Run
+from reconciler.plan.actions import Action
+
+__all__ = ["execute"]
+
+
+async def execute(run: Run, *, parallelism: int, listener: Listener) -> tuple[ActionOutcome, ...]:
+    """Carry out every action of ``run.plan``; outcomes come in plan order.
+
+    Args:
+        parallelism: the most actions under way at once, at least 1.
+    """
+    return await _Walk(run, parallelism, listener).go()
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over one plan."""
+
+    run: Run
+    parallelism: int
+    listener: Listener
+    began_s: dict[str, float] = field(default_factory=dict)
+
+    def _progress(self, action: Action, text: str) -> None:
+        elapsed_s = self.run.clock.monotonic_s() - self.began_s[action.id]
+        self.listener(ActionProgress(action, text, elapsed_s))
+
+    async def go(self) -> tuple[ActionOutcome, ...]:
+        self.run.progress = self._progress
+        actions = {a.id: a for a in self.run.plan.actions}
+        waiting = {a.id: len(a.depends_on) for a in actions.values()}
+        followers: dict[str, list[str]] = {a: [] for a in actions}
+        for action in actions.values():
+            for before in action.depends_on:
+                followers[before].append(action.id)
+        ready = deque(a for a, count in waiting.items() if count == 0)
+        outcomes: dict[str, ActionOutcome] = {}
+        running: dict[asyncio.Task[ActionOutcome], str] = {}
+        try:
+            while ready or running:
+                while ready and len(running) < self.parallelism:
+                    action = actions[ready.popleft()]
+                    blocker = _blocker(action, outcomes)
+                    if blocker is not None:
+                        self._finish(action, _skipped(action, blocker), outcomes)
+                        _release(action.id, followers, waiting, ready)
+                        continue
+                    running[asyncio.create_task(self._one(action))] = action.id
+                if not running:
+                    continue
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    action_id = running.pop(task)
+                    self._finish(actions[action_id], task.result(), outcomes)
+                    _release(action_id, followers, waiting, ready)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return tuple(outcomes[a] for a in actions)
+
+    def _finish(
+        self, action: Action, outcome: ActionOutcome, outcomes: dict[str, ActionOutcome]
+    ) -> None:
+        outcomes[action.id] = outcome
+        self.listener(ActionFinished(action, outcome))
+
+    async def _one(self, action: Action) -> ActionOutcome:
+        """Carry out one action; every way it can end is an outcome."""
+        began_s = self.began_s[action.id] = self.run.clock.monotonic_s()
+        self.listener(ActionStarted(action))
+
+        def outcome(kind: Outcome, text: str, remedy: str = "") -> ActionOutcome:
+            return ActionOutcome(
+                action_id=action.id,
+                kind=action.kind,
+                address=action.address,
+                outcome=kind,
+                text=text,
+                remedy=remedy,
+                elapsed_s=self.run.clock.monotonic_s() - began_s,
+            )
+
+        handler = handler_for(action.op)
+        try:
+            await handler.check(self.run, action, action.op)
+            text = await self._send_and_verify(handler, action)
+        except NotNeeded as e:
+            return outcome(Outcome.NOT_NEEDED, str(e))
+        except PreconditionMoved as e:
+            return outcome(Outcome.REFUSED, e.message, e.remedy)
+        except OperationTimedOut as e:
+            return outcome(Outcome.INCONCLUSIVE, e.message, e.remedy)
+        except (ClientError, OperationError) as e:
+            unknown = isinstance(e, TransportFailed) and e.sent
+            kind = Outcome.INCONCLUSIVE if unknown else Outcome.FAILED
+            return outcome(kind, e.message, e.remedy or _remedy(e))
+        except ReconcilerError as e:
+            return outcome(Outcome.FAILED, e.message, e.remedy)
+        return outcome(Outcome.DONE, text)
+
+    async def _send_and_verify(self, handler: AnyHandler, action: Action) -> str:
+        """Send, wait and verify; after an unknown outcome look first, then send once more."""
+        run, op = self.run, action.op
+        try:
+            operation = await handler.send(run, action, op)
+        except (TransportFailed, ServiceUnavailable) as e:
+            if isinstance(e, TransportFailed) and not e.sent:
+                raise
+            run.progress(action, "the outcome is unknown; reading the state")
+            try:
+                await handler.settle(run, action, op, None)
+                return await handler.verify(run, action, op)
+            except ReconcilerError:
+                pass
+            await handler.check(run, action, op)
+            operation = await handler.send(run, action, op)
+        await handler.settle(run, action, op, operation)
+        return await handler.verify(run, action, op)
+
+
+def _blocker(action: Action, outcomes: Mapping[str, ActionOutcome]) -> ActionOutcome | None:
+    """Return the first dependency that did not succeed."""
+    return next((outcomes[b] for b in action.depends_on if not outcomes[b].ok), None)
+
+
+def _skipped(action: Action, blocker: ActionOutcome) -> ActionOutcome:
+    return ActionOutcome(
+        action_id=action.id,
+        kind=action.kind,
+        address=action.address,
+        outcome=Outcome.SKIPPED,
+        text=f"waits for {blocker.kind} {blocker.address}, which was {blocker.outcome.value}",
+    )
+
+
+def _release(
+    action_id: str,
+    followers: Mapping[str, list[str]],
+    waiting: dict[str, int],
+    ready: deque[str],
+) -> None:
+    for follower in followers[action_id]:
+        waiting[follower] -= 1
+        if waiting[follower] == 0:
+            ready.append(follower)
+
+
+def _remedy(error: ReconcilerError) -> str:
+    if isinstance(error, ApiError) and error.status == 403:
+        return "give the caller the role this needs, then apply again"
+    return "apply again; what was done is kept"

@@ -1,0 +1,269 @@
+"""Carry out deployments: compare once more, send exactly what still differs, see it arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from reconciler.clients.fabric.models import CreatedWorkspace, DeployItem, DeployRequest
+from reconciler.clients.lro import Operation, OperationState
+from reconciler.diff.deployments import DeploymentDiff, ItemVerdict, compare_stages
+from reconciler.errors import ActionError, ApiError, OperationFailed, PreconditionMoved
+from reconciler.execute.handler import Handler, NotNeeded, expect
+from reconciler.execute.run import Run
+from reconciler.live.items import read_definition, read_items
+from reconciler.live.models import Definition, LiveItem, LiveStageItem
+from reconciler.live.pipelines import read_operations, read_stage_items
+from reconciler.live.scope import ScopePattern, StageSide, pairs_to_read
+from reconciler.plan.actions import Action, Deploy, Pattern
+from reconciler.plan.deployments import MAX_ITEMS, deploy_order
+
+__all__ = ["DeployHandler"]
+
+_READS = 8
+_PLAN_AGAIN = "make a new plan"
+# The first deployment after an assignment may find the workload not ready for 60 to 120 s.
+# Source: fabric-api.md section 7.4 (Alm_InvalidRequest_WorkloadUnavailable), field note.
+_NOT_READY = "WorkloadUnavailable"
+_NOT_READY_TRIES = 5
+_NOT_READY_WAIT_S = 30.0
+
+
+class DeployHandler(Handler[Deploy]):
+    """Not repeatable: the pipeline's newest operation tells whether a request arrived.
+
+    Items stay paired afterwards, so deploying the same content again changes nothing.
+    """
+
+    @override
+    async def check(self, run: Run, action: Action, op: Deploy) -> None:
+        """Compare the stages again; what no longer differs is left out, nothing is added."""
+        await _check_history(run, action, op)
+        source, target = await _sides(run, op)
+        if op.whole:
+            if target.items:
+                raise PreconditionMoved("the target stage has items now", remedy=_PLAN_AGAIN)
+            return
+        definitions = await _definitions(run, op, source, target)
+        if op.compare == "definitions":
+            source, target = await _with_folders(run, source), await _with_folders(run, target)
+        diff = compare_stages(
+            source,
+            target,
+            definitions,
+            scope=_scope(op.scope),
+            exclude=_scope(op.exclude) or (),
+            compare=op.compare,
+        )
+        wanted = _wanted(op, diff)
+        clashes = [v for v in diff.clashes if v in wanted]
+        if clashes:
+            names = ", ".join(f"{v.type} {v.name}" for v in clashes)
+            raise ActionError(
+                f"the target stage has unpaired items of the same type and name: {names}",
+                remedy="rename or delete them in the target, or exclude them",
+            )
+        if not wanted:
+            raise NotNeeded("no announced item is new or different any more")
+        run.deployed[action.id] = tuple(v.source_id for v in deploy_order(wanted))
+        run.progress(action, f"{len(wanted)} items to deploy")
+
+    @override
+    async def send(self, run: Run, action: Action, op: Deploy) -> Operation | None:
+        """POST deploy; more than 300 items go in parts, and only the last part is left to wait."""
+        types = {
+            i.id: i.type
+            for i in await read_stage_items(
+                run.fabric, run.id_of(op.pipeline), run.id_of(op.source)
+            )
+        }
+        if op.whole:
+            return await self._begin(run, action, op, None)
+        ids = [i for i in run.deployed[action.id] if i in types]
+        parts = [ids[n : n + MAX_ITEMS] for n in range(0, len(ids), MAX_ITEMS)]
+        for part in parts[:-1]:
+            operation = await self._begin(
+                run, action, op, tuple(DeployItem(i, types[i]) for i in part)
+            )
+            await self.settle(run, action, op, operation)
+        return await self._begin(run, action, op, tuple(DeployItem(i, types[i]) for i in parts[-1]))
+
+    async def _begin(
+        self, run: Run, action: Action, op: Deploy, items: tuple[DeployItem, ...] | None
+    ) -> Operation:
+        vacant = op.create_workspace is not None and op.target_workspace not in run.bindings
+        request = DeployRequest(
+            source_stage_id=run.id_of(op.source),
+            target_stage_id=run.id_of(op.target),
+            items=items,
+            note=op.note,
+            allow_cross_region=op.allow_cross_region,
+            created_workspace=CreatedWorkspace(op.create_workspace or "", op.create_capacity_id)
+            if vacant
+            else None,
+        )
+        for attempt in range(1, _NOT_READY_TRIES + 1):
+            try:
+                operation = await run.fabric.pipelines.begin_deploy(run.id_of(op.pipeline), request)
+            except ApiError as e:
+                not_ready = any(_NOT_READY in c for c in e.codes)
+                if not not_ready or attempt == _NOT_READY_TRIES:
+                    raise
+                run.progress(action, "the workload is not ready for deployments yet")
+                await run.clock.sleep(_NOT_READY_WAIT_S)
+            else:
+                if operation.deployment_id:
+                    run.newest_operation[op.pipeline] = operation.deployment_id
+                return operation
+        raise ActionError("the workload is not ready for deployments", remedy="apply again later")
+
+    @override
+    async def settle(
+        self, run: Run, action: Action, op: Deploy, operation: Operation | None
+    ) -> None:
+        """Poll; a failure names the items whose steps failed."""
+        if operation is None:
+            return
+
+        def report(state: OperationState) -> None:
+            run.progress(action, f"deployment {state.status.lower()}")
+
+        try:
+            await run.fabric.operations.wait(operation, timeout_s=run.timeout_s, on_poll=report)
+        except OperationFailed as e:
+            failed = await _failed_steps(run, op, operation)
+            raise ActionError(
+                f"the deployment failed: {e.message}{failed}",
+                remedy="what was deployed before the failing item stays deployed; correct the "
+                "cause and apply again",
+            ) from e
+
+    @override
+    async def verify(self, run: Run, action: Action, op: Deploy) -> str:
+        """See that every item sent has its pair in the target stage."""
+        source, target = await _sides(run, op)
+        if target.workspace_id is not None and op.target_workspace is not None:
+            run.bindings[op.target_workspace] = target.workspace_id
+        if op.whole:
+            expect(target.items, "the target stage is still empty")
+            return f"{len(target.items)} items deployed"
+        there = {i.id for i in target.items}
+        sent = run.deployed.get(action.id, ())
+        pairs = {i.id: i.target_id for i in source.items}
+        missing = [i for i in sent if pairs.get(i) not in there]
+        names = {i.id: f"{i.type} {i.name}" for i in source.items}
+        expect(
+            sent and not missing,
+            f"{len(missing)} items have no pair in the target: "
+            + ", ".join(names.get(i, i) for i in missing),
+        )
+        await _refresh_history(run, op)
+        return f"{len(sent)} items deployed"
+
+
+def _scope(patterns: Sequence[Pattern] | None) -> tuple[ScopePattern, ...] | None:
+    return None if patterns is None else tuple(ScopePattern(p.type, p.name) for p in patterns)
+
+
+def _wanted(op: Deploy, diff: DeploymentDiff) -> list[ItemVerdict]:
+    needed = diff.needed(unproven=op.unproven == "deploy")
+    if op.items is not None:
+        announced_ids = {i.id for i in op.items}
+        return [v for v in needed if v.source_id in announced_ids]
+    if op.announced is not None:
+        announced = set(op.announced)
+        return [v for v in needed if (v.type, v.name) in announced]
+    return list(needed)
+
+
+async def _check_history(run: Run, action: Action, op: Deploy) -> None:
+    """Refuse when somebody else has deployed since the plan, or is deploying now."""
+    if op.pipeline not in run.newest_operation and "newest_operation" not in action.preconditions:
+        return
+    seen = run.newest_operation.get(op.pipeline, action.preconditions.get("newest_operation"))
+    operations = await read_operations(run.fabric, run.id_of(op.pipeline))
+    newest = operations[0].id if operations else None
+    if newest != seen:
+        raise PreconditionMoved(
+            f"somebody has deployed in this pipeline since the plan was made (operation {newest})",
+            remedy=_PLAN_AGAIN,
+        )
+
+
+async def _refresh_history(run: Run, op: Deploy) -> None:
+    """Remember our own operation, so that the next part of the cascade expects it."""
+    operations = await read_operations(run.fabric, run.id_of(op.pipeline))
+    if operations:
+        run.newest_operation[op.pipeline] = operations[0].id
+
+
+async def _sides(run: Run, op: Deploy) -> tuple[StageSide, StageSide]:
+    """Read both stages: their workspaces and their items with pairing."""
+    pipeline = run.id_of(op.pipeline)
+    stages = {s.id: s for s in await run.fabric.pipelines.list_stages(pipeline)}
+    sides: list[StageSide] = []
+    for at in (op.source, op.target):
+        stage = stages.get(run.id_of(at))
+        workspace_id = stage.workspace_id if stage else None
+        items: tuple[LiveStageItem, ...] = ()
+        if stage is not None and workspace_id is not None:
+            items = await read_stage_items(run.fabric, pipeline, stage.id)
+        sides.append(StageSide(workspace_id, items))
+    return sides[0], sides[1]
+
+
+async def _definitions(
+    run: Run, op: Deploy, source: StageSide, target: StageSide
+) -> dict[str, Definition]:
+    """Read the definitions a comparison needs."""
+    if op.compare != "definitions" or source.workspace_id is None or target.workspace_id is None:
+        return {}
+    pairs = pairs_to_read(source, target, _scope(op.scope), _scope(op.exclude) or ())
+    if op.items is not None:
+        announced = {i.id for i in op.items}
+        pairs = [p for p in pairs if p[0] in announced]
+    bound = asyncio.Semaphore(_READS)
+    out: dict[str, Definition] = {}
+
+    async def one(workspace_id: str, item_id: str) -> None:
+        async with bound:
+            out[item_id] = await read_definition(run.fabric, workspace_id, item_id)
+
+    await asyncio.gather(
+        *(one(str(source.workspace_id), s) for s, _ in pairs),
+        *(one(str(target.workspace_id), t) for _, t in pairs),
+    )
+    return out
+
+
+async def _failed_steps(run: Run, op: Deploy, operation: Operation) -> str:
+    """Name the steps that failed, from the deployment's execution plan.
+
+    Source: fabric-api.md section 7.3, spec.
+    """
+    if operation.deployment_id is None:
+        return ""
+    try:
+        found = await run.fabric.pipelines.get_operation(
+            run.id_of(op.pipeline), operation.deployment_id
+        )
+    except ApiError:
+        return ""
+    steps = found.execution_plan.steps if found.execution_plan else ()
+    failed = [
+        f"{s.source_and_target.item_type} {s.source_and_target.source_item_display_name}"
+        + (f" ({s.error.error_code})" if s.error else "")
+        for s in steps
+        if s.status == "Failed" and s.source_and_target is not None
+    ]
+    return f"; failed items: {', '.join(failed)}" if failed else ""
+
+
+async def _with_folders(run: Run, side: StageSide) -> StageSide:
+    """Add the workspace's items, which know their folders."""
+    items: tuple[LiveItem, ...] = ()
+    if side.workspace_id is not None:
+        items = await read_items(run.fabric, side.workspace_id)
+    return StageSide(side.workspace_id, side.items, items)

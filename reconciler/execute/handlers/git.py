@@ -1,0 +1,539 @@
+"""Carry out Git actions: connect, initialise, switch, credentials, update, commit, disconnect."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from typing_extensions import override
+
+from reconciler.clients.fabric.models import GitCredentials, ItemIdentifier
+from reconciler.clients.lro import Operation
+from reconciler.errors import ActionError, ApiError, PreconditionMoved
+from reconciler.execute.handler import Handler, NotNeeded, expect
+from reconciler.execute.run import Run
+from reconciler.live.git import provider_details, read_binding, read_content, read_status
+from reconciler.live.models import (
+    ChangeType,
+    ConflictType,
+    ConnectionState,
+    GitTarget,
+    LiveBinding,
+    LiveChange,
+    LiveStatus,
+)
+from reconciler.live.places import devops_version, organization_root
+from reconciler.plan.actions import (
+    Action,
+    BranchTarget,
+    CommitToGit,
+    ConnectGit,
+    DisconnectGit,
+    GitCredentialChoice,
+    InitializeGit,
+    SetGitCredentials,
+    SwitchGit,
+    UpdateFromGit,
+)
+
+__all__ = [
+    "CommitHandler",
+    "ConnectHandler",
+    "CredentialsHandler",
+    "DisconnectHandler",
+    "InitializeHandler",
+    "SwitchHandler",
+    "UpdateHandler",
+]
+
+_PLAN_AGAIN = "make a new plan"
+# A connection made moments ago is sometimes not yet seen by connect.
+# Source: fabric-api.md section 6.3, field (terraform-provider-fabric issue 784).
+_CONNECT_TRIES = 4
+_CONNECT_WAIT_S = 5.0
+
+
+def _target(op: BranchTarget) -> GitTarget:
+    return GitTarget(**op.model_dump())
+
+
+async def _binding(run: Run, workspace: str) -> LiveBinding:
+    return await read_binding(run.fabric, run.id_of(workspace), credentials=False, status=False)
+
+
+def _credentials(run: Run, choice: GitCredentialChoice | None) -> GitCredentials | None:
+    if choice is None:
+        return None
+    return GitCredentials(
+        source=choice.source,
+        connection_id=run.id_of(choice.connection) if choice.connection else None,
+    )
+
+
+def _explain(error: ApiError, target: GitTarget) -> ActionError:
+    """Say in the user's words what a refused connect or initialise means.
+
+    Source: fabric-api.md sections 6.3 and 6.4.
+    """
+    codes = error.codes
+    if "GitProviderResourceNotFound" in codes:
+        return ActionError(
+            f"Git has no {target.describe()}: {error.message}",
+            remedy="see that repository, branch and directory exist (the directory needs a file in "
+            "it; branch and directory are case-sensitive) and that the connection may read them",
+        )
+    if "MissingInitializationStrategy" in codes:
+        return ActionError(
+            "both the workspace and the directory have content, and the spec does not say which "
+            "side wins",
+            remedy="set git.initialize to PreferRemote or PreferWorkspace (destructive for the "
+            "other side), or empty one side",
+        )
+    if "ConnectionNotFound" in codes or "ConnectionMismatch" in codes:
+        return ActionError(
+            f"the connection cannot be used: {error.message}",
+            remedy="share the connection with this caller, and see that its type fits the provider",
+        )
+    if "PrincipalTypeNotSupported" in codes:
+        return ActionError(
+            f"this caller cannot use automatic Git credentials: {error.message}",
+            remedy="name a configured connection in git.credentials",
+        )
+    return ActionError(error.message, remedy=error.remedy or "correct it and apply again")
+
+
+class ConnectHandler(Handler[ConnectGit]):
+    """The connection is read first, and again after an unknown outcome."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: ConnectGit) -> None:
+        """See that nobody has connected the workspace."""
+        binding = await _binding(run, op.workspace)
+        if binding.target is None:
+            return
+        if binding.target.key() == _target(op.target).key():
+            raise NotNeeded("connected already")
+        raise PreconditionMoved(
+            f"the workspace has been connected to {binding.target.describe()}", remedy=_PLAN_AGAIN
+        )
+
+    @override
+    async def send(self, run: Run, action: Action, op: ConnectGit) -> Operation | None:
+        """POST connect; waits out a connection that was made moments ago."""
+        target = _target(op.target)
+        tries = _CONNECT_TRIES if run.made else 1
+        for attempt in range(1, tries + 1):
+            try:
+                await run.fabric.git.connect(
+                    run.id_of(op.workspace),
+                    provider_details(target),
+                    _credentials(run, op.credentials),
+                )
+            except ApiError as e:
+                late = "GitProviderResourceNotFound" in e.codes or "ConnectionNotFound" in e.codes
+                if e.status >= 500:
+                    raise
+                if not late or attempt == tries or not _made_connection(run, op):
+                    raise _explain(e, target) from e
+                run.progress(action, "the connection is not visible to Git yet")
+                await run.clock.sleep(_CONNECT_WAIT_S)
+            else:
+                return None
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: ConnectGit) -> str:
+        """Read the connection."""
+        binding = await _binding(run, op.workspace)
+        target = _target(op.target)
+        expect(
+            binding.target is not None and binding.target.key() == target.key(),
+            f"the workspace is not connected to {target.describe()}",
+        )
+        return f"connected to {target.describe()}"
+
+
+def _made_connection(run: Run, op: ConnectGit) -> bool:
+    choice = op.credentials
+    return choice is not None and f"connection.create:{choice.connection}" in run.made
+
+
+class InitializeHandler(Handler[InitializeGit]):
+    """Not repeatable: a second call answers 409, and the connection state tells it happened.
+
+    Source: fabric-api.md section 6.4 (already initialised: 409), field.
+    """
+
+    @override
+    async def check(self, run: Run, action: Action, op: InitializeGit) -> None:
+        """See that it is connected and not yet initialised."""
+        binding = await _binding(run, op.workspace)
+        if binding.state is ConnectionState.INITIALIZED:
+            raise NotNeeded("initialised already")
+        if binding.state is ConnectionState.NOT_CONNECTED:
+            raise PreconditionMoved("the workspace is not connected any more", remedy=_PLAN_AGAIN)
+
+    @override
+    async def send(self, run: Run, action: Action, op: InitializeGit) -> Operation | None:
+        """POST initializeConnection and keep what it asks for."""
+        await _initialize(run, op.workspace, op.strategy, _NOWHERE)
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: InitializeGit) -> str:
+        """Read the connection state."""
+        binding = await _binding(run, op.workspace)
+        expect(binding.state is ConnectionState.INITIALIZED, "the connection is not initialised")
+        result = run.initialized.get(op.workspace)
+        return (
+            f"initialised; required action: {result.required_action}" if result else "initialised"
+        )
+
+
+_NOWHERE = GitTarget(provider="", repository="the repository", branch="the branch")
+
+
+async def _initialize(run: Run, workspace: str, strategy: str | None, target: GitTarget) -> None:
+    try:
+        run.initialized[workspace] = await run.fabric.git.initialize(run.id_of(workspace), strategy)
+    except ApiError as e:
+        if e.status >= 500:
+            raise
+        raise _explain(e, target) from e
+
+
+class SwitchHandler(Handler[SwitchGit]):
+    """Disconnect, connect, initialise; the target is seen before anything is disconnected."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: SwitchGit) -> None:
+        """See that the binding is the one the plan saw, and that the target exists."""
+        binding = await read_binding(run.fabric, run.id_of(op.workspace), credentials=False)
+        target = _target(op.target)
+        if binding.target is not None and binding.target.key() == target.key():
+            if binding.state is ConnectionState.INITIALIZED:
+                raise NotNeeded("switched already")
+            return
+        if binding.target is None or binding.target.key() != _target(op.before).key():
+            where = binding.target.describe() if binding.target else "nothing"
+            raise PreconditionMoved(f"the workspace is bound to {where}", remedy=_PLAN_AGAIN)
+        head = binding.status.workspace_head if binding.status else binding.head
+        if head != action.preconditions.get("workspace_head"):
+            raise PreconditionMoved("the workspace has been synced meanwhile", remedy=_PLAN_AGAIN)
+        azdo = run.services.azdo(
+            organization_root(target.organization),
+            devops_version(run.estate.azure_devops, target.organization),
+        )
+        content = await read_content(azdo, target)
+        expect(
+            content.readable
+            and content.repository_exists
+            and content.branch_exists
+            and content.directory_exists,
+            f"{target.describe()} is not there, so nothing was disconnected",
+            remedy=_PLAN_AGAIN,
+        )
+
+    @override
+    async def send(self, run: Run, action: Action, op: SwitchGit) -> Operation | None:
+        """Take the three steps; each is skipped when its effect is there already."""
+        workspace = run.id_of(op.workspace)
+        target, before = _target(op.target), _target(op.before)
+        binding = await _binding(run, op.workspace)
+        if binding.target is not None and binding.target.key() == before.key():
+            await run.fabric.git.disconnect(workspace)
+            binding = await _binding(run, op.workspace)
+        if binding.target is None:
+            try:
+                await run.fabric.git.connect(
+                    workspace, provider_details(target), _credentials(run, op.credentials)
+                )
+            except ApiError as e:
+                if e.status >= 500:
+                    raise
+                await self._restore(run, op)
+                raise _explain(e, target) from e
+        await _initialize(run, op.workspace, op.strategy, target)
+        return None
+
+    async def _restore(self, run: Run, op: SwitchGit) -> None:
+        """Put the old connection back; it stays uninitialised and the next plan says so."""
+        await run.fabric.git.connect(
+            run.id_of(op.workspace),
+            provider_details(_target(op.before)),
+            _credentials(run, op.credentials),
+        )
+
+    @override
+    async def verify(self, run: Run, action: Action, op: SwitchGit) -> str:
+        """Read the connection."""
+        binding = await _binding(run, op.workspace)
+        target = _target(op.target)
+        expect(
+            binding.state is ConnectionState.INITIALIZED
+            and binding.target is not None
+            and binding.target.key() == target.key(),
+            f"the workspace is not bound to {target.describe()}",
+        )
+        return f"bound to {target.describe()}"
+
+
+class DisconnectHandler(Handler[DisconnectGit]):
+    """Repeatable: disconnected stays disconnected."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: DisconnectGit) -> None:
+        """See that the binding is the one the plan saw."""
+        binding = await _binding(run, op.workspace)
+        if binding.target is None:
+            raise NotNeeded("not connected")
+        seen = action.preconditions.get("bound_to")
+        if binding.target.describe() != seen:
+            raise PreconditionMoved(
+                f"the workspace is bound to {binding.target.describe()}, the plan saw {seen}",
+                remedy=_PLAN_AGAIN,
+            )
+
+    @override
+    async def send(self, run: Run, action: Action, op: DisconnectGit) -> Operation | None:
+        """POST disconnect."""
+        await run.fabric.git.disconnect(run.id_of(op.workspace))
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: DisconnectGit) -> str:
+        """Read the connection."""
+        binding = await _binding(run, op.workspace)
+        expect(binding.state is ConnectionState.NOT_CONNECTED, "the workspace is still connected")
+        return "disconnected; its items stay"
+
+
+class CredentialsHandler(Handler[SetGitCredentials]):
+    """Repeatable: the same choice again changes nothing."""
+
+    @override
+    async def send(self, run: Run, action: Action, op: SetGitCredentials) -> Operation | None:
+        """PATCH myGitCredentials."""
+        wanted = _credentials(run, op.credentials)
+        if wanted is not None:
+            try:
+                await run.fabric.git.update_my_credentials(run.id_of(op.workspace), wanted)
+            except ApiError as e:
+                if e.status >= 500:
+                    raise
+                raise _explain(e, _NOWHERE) from e
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: SetGitCredentials) -> str:
+        """Read them again."""
+        mine = await run.fabric.git.get_my_credentials(run.id_of(op.workspace))
+        wanted = _credentials(run, op.credentials)
+        expect(
+            wanted is not None
+            and mine.source == wanted.source
+            and (wanted.connection_id is None or wanted.connection_id == mine.connection_id),
+            f"the credentials are still {mine.source}",
+        )
+        return f"credentials: {op.credentials.source}"
+
+
+async def _status(run: Run, workspace: str) -> LiveStatus:
+    status = await read_status(run.fabric, run.id_of(workspace))
+    if status is None:
+        raise ActionError(
+            "this caller has no Git credentials in the workspace",
+            remedy="add git.credentials to the spec",
+        )
+    return status
+
+
+def _check_head(action: Action, status: LiveStatus) -> None:
+    for name, now in (
+        ("workspace_head", status.workspace_head),
+        ("remote_commit_hash", status.remote_hash),
+    ):
+        seen: Any = action.preconditions.get(name, now)
+        if seen != now:
+            what = "the workspace" if name == "workspace_head" else "the branch"
+            raise PreconditionMoved(
+                f"{what} moved from {_short(seen)} to {_short(now)} since the plan was made",
+                remedy=_PLAN_AGAIN,
+            )
+
+
+def _short(commit: str | None) -> str:
+    return (commit or "no commit")[:8]
+
+
+def _beyond(changes: list[LiveChange], action: Action) -> str:
+    """Name the changes that the plan did not announce."""
+    announced = {(i.type, i.name) for i in action.items}
+    return ", ".join(f"{c.type} {c.name}" for c in changes if (c.type, c.name) not in announced)
+
+
+class UpdateHandler(Handler[UpdateFromGit]):
+    """Conditional on workspace head and branch tip, so a repeat cannot do more.
+
+    Source: fabric-api.md section 6.7 (two consents, WorkspaceHeadMismatch), field.
+    """
+
+    @override
+    async def check(self, run: Run, action: Action, op: UpdateFromGit) -> None:
+        """Read status, or what initialise asked for, and see that it is what was announced."""
+        asked = run.initialized.get(op.workspace)
+        if op.initial and asked is not None and action.id not in run.sent_hashes:
+            if asked.required_action != "UpdateFromGit":
+                raise NotNeeded(f"initialise asked for: {asked.required_action}")
+            if asked.remote_commit_hash:
+                return
+        status = await _status(run, op.workspace)
+        _check_head(action, status)
+        incoming = [c for c in status.changes if c.remote is not None]
+        if not incoming:
+            raise NotNeeded("nothing incoming")
+        conflicts = [c for c in incoming if c.conflict is ConflictType.CONFLICT]
+        if conflicts and op.conflicts == "fail":
+            names = ", ".join(f"{c.type} {c.name}" for c in conflicts)
+            raise PreconditionMoved(
+                f"{len(conflicts)} items are changed on both sides now: {names}",
+                remedy="resolve them, or say who wins with sync.conflicts; then plan again",
+            )
+        beyond = _beyond(incoming, action) if action.items else ""
+        if beyond:
+            raise PreconditionMoved(
+                f"the branch brings more than announced: {beyond}", remedy=_PLAN_AGAIN
+            )
+
+    @override
+    async def send(self, run: Run, action: Action, op: UpdateFromGit) -> Operation | None:
+        """POST updateFromGit with the heads that were checked."""
+        asked = run.initialized.get(op.workspace) if op.initial else None
+        if asked is not None and asked.remote_commit_hash and action.id not in run.sent_hashes:
+            head: str | None = asked.workspace_head
+            tip: str | None = asked.remote_commit_hash
+        else:
+            status = await _status(run, op.workspace)
+            _check_head(action, status)
+            head, tip = status.workspace_head, status.remote_hash
+        if tip is None:
+            raise ActionError("the branch has no commit to update to", remedy=_PLAN_AGAIN)
+        run.sent_hashes[action.id] = tip
+        return await run.fabric.git.begin_update(
+            run.id_of(op.workspace),
+            remote_commit_hash=tip,
+            workspace_head=head,
+            conflict_resolution=None if op.conflicts == "fail" else op.conflicts,
+            allow_override=op.allow_override,
+        )
+
+    @override
+    async def verify(self, run: Run, action: Action, op: UpdateFromGit) -> str:
+        """Read status: the workspace stands at the commit that was sent."""
+        sent = run.sent_hashes.get(action.id)
+        status = await _status(run, op.workspace)
+        expect(
+            status.workspace_head == sent,
+            f"the workspace is at {_short(status.workspace_head)}, not at {_short(sent)}",
+        )
+        return f"at {_short(sent)}"
+
+
+class CommitHandler(Handler[CommitToGit]):
+    """Conditional on workspace head: a commit that happened has moved it.
+
+    Source: fabric-api.md section 6.6, spec and field.
+    """
+
+    @override
+    async def check(self, run: Run, action: Action, op: CommitToGit) -> None:
+        """Read status and see that exactly what was announced would be committed."""
+        asked = run.initialized.get(op.workspace)
+        if op.initial and asked is not None:
+            if asked.required_action != "CommitToGit":
+                raise NotNeeded(f"initialise asked for: {asked.required_action}")
+            return
+        status = await _status(run, op.workspace)
+        local = _local(op, status)
+        if not local:
+            raise NotNeeded("nothing to commit")
+        _check_head(action, status)
+        incoming = [c for c in status.changes if c.remote is not None]
+        if incoming:
+            raise PreconditionMoved(
+                f"the branch has {len(incoming)} incoming changes now",
+                remedy="set sync.direction: both to update first, or make a new plan",
+            )
+        beyond = _beyond(local, action) if action.items else ""
+        if beyond:
+            raise PreconditionMoved(
+                f"the workspace has changes the plan did not announce: {beyond}",
+                remedy=_PLAN_AGAIN,
+            )
+
+    @override
+    async def send(self, run: Run, action: Action, op: CommitToGit) -> Operation | None:
+        """POST commitToGit, after catching up with commits that touch nothing of the workspace."""
+        workspace = run.id_of(op.workspace)
+        asked = run.initialized.get(op.workspace) if op.initial else None
+        head = asked.workspace_head if asked is not None else None
+        items: list[ItemIdentifier] | None = None
+        if asked is None:
+            status = await _status(run, op.workspace)
+            head = status.workspace_head
+            if head != status.remote_hash and status.remote_hash is not None:
+                head = await self._catch_up(run, workspace, status)
+            if op.patterns is not None:
+                items = [
+                    ItemIdentifier(object_id=c.object_id, logical_id=c.logical_id)
+                    for c in _local(op, status)
+                ]
+        run.sent_hashes[action.id] = head or ""
+        return await run.fabric.git.begin_commit(
+            workspace,
+            mode="All" if items is None else "Selective",
+            workspace_head=head,
+            comment=op.comment,
+            items=items,
+        )
+
+    async def _catch_up(self, run: Run, workspace: str, status: LiveStatus) -> str | None:
+        """Move the head over commits that touch no item here, or commit would be refused."""
+        if status.remote_hash is None:
+            return status.workspace_head
+        operation = await run.fabric.git.begin_update(
+            workspace,
+            remote_commit_hash=status.remote_hash,
+            workspace_head=status.workspace_head,
+            conflict_resolution=None,
+            allow_override=False,
+        )
+        await run.fabric.operations.wait(operation, timeout_s=run.timeout_s)
+        return status.remote_hash
+
+    @override
+    async def verify(self, run: Run, action: Action, op: CommitToGit) -> str:
+        """Read status: the head moved and none of what was committed is left."""
+        status = await _status(run, op.workspace)
+        left = [c for c in _local(op, status) if not action.items or not _beyond([c], action)]
+        expect(not left, f"{len(left)} changes are still not committed")
+        before = run.sent_hashes.get(action.id)
+        expect(
+            status.workspace_head and status.workspace_head != before,
+            "the workspace head has not moved",
+        )
+        return f"committed as {_short(status.workspace_head)}"
+
+
+def _local(op: CommitToGit, status: LiveStatus) -> list[LiveChange]:
+    """Return the uncommitted changes an op covers."""
+    return [
+        c
+        for c in status.changes
+        if c.workspace in list(ChangeType)
+        and c.remote is None
+        and (
+            op.patterns is None
+            or any(p.type in (None, c.type) and fnmatchcase(c.name, p.name) for p in op.patterns)
+        )
+    ]

@@ -1,0 +1,360 @@
+"""Carry out connection and workspace actions."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from reconciler.clients.fabric.models import (
+    GitCredentialKey,
+    GitServicePrincipal,
+    RoleAssignment,
+    Workspace,
+)
+from reconciler.clients.lro import Operation
+from reconciler.errors import (
+    ActionError,
+    ApiError,
+    InternalError,
+    NotFound,
+    OperationTimedOut,
+    PreconditionMoved,
+)
+from reconciler.execute.handler import Handler, NotNeeded, expect
+from reconciler.execute.run import Run
+from reconciler.plan.actions import (
+    Action,
+    AddWorkspaceRole,
+    AssignCapacity,
+    CreateConnection,
+    CreateWorkspace,
+    DeleteWorkspace,
+    RemoveWorkspaceRole,
+    UpdateWorkspace,
+    UpdateWorkspaceRole,
+)
+from reconciler.spec.models import ConnectionCreate
+from reconciler.spec.resolve import find_connection
+
+__all__ = [
+    "AddRoleHandler",
+    "AssignCapacityHandler",
+    "CreateConnectionHandler",
+    "CreateWorkspaceHandler",
+    "DeleteWorkspaceHandler",
+    "RemoveRoleHandler",
+    "UpdateRoleHandler",
+    "UpdateWorkspaceHandler",
+]
+
+_CAPACITY_POLL_S = 2.0
+
+
+class CreateConnectionHandler(Handler[CreateConnection]):
+    """Display names are not unique, so the list is read first and after an unknown outcome."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: CreateConnection) -> None:
+        """See that the name is still free."""
+        if await self._find(run, action, op):
+            raise PreconditionMoved(
+                f"a connection {op.name} has appeared since the plan was made",
+                remedy="make a new plan",
+            )
+
+    async def _find(self, run: Run, action: Action, op: CreateConnection) -> bool:
+        for connection in await run.fabric.connections.list():
+            if connection.display_name == op.name:
+                run.bindings[action.address] = connection.id
+                return True
+        return False
+
+    @override
+    async def send(self, run: Run, action: Action, op: CreateConnection) -> Operation | None:
+        """POST it, with the secret from the environment."""
+        create = _create_of(run, op)
+        made = await run.fabric.connections.create_git(
+            op.name, op.type, create.url, _git_credential(run, create)
+        )
+        run.bindings[action.address] = made.id
+        run.made.add(action.id)
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: CreateConnection) -> str:
+        """List connections again."""
+        expect(await self._find(run, action, op), f"the connection {op.name} is not listed")
+        return "created"
+
+
+def _create_of(run: Run, op: CreateConnection) -> ConnectionCreate:
+    spec = find_connection(run.estate, op.name)
+    if spec is None or spec.create is None:
+        raise InternalError(f"the plan's spec does not say how to make the connection {op.name}")
+    return spec.create
+
+
+def _git_credential(run: Run, create: ConnectionCreate) -> GitCredentialKey | GitServicePrincipal:
+    wanted = create.credentials
+    if wanted.key is not None:
+        return GitCredentialKey(run.secret(wanted.key))
+    principal = wanted.service_principal
+    if principal is None:
+        raise InternalError("a connection without credentials passed validation")
+    return GitServicePrincipal(
+        tenant_id=principal.tenant_id,
+        client_id=principal.client_id,
+        secret=run.secret(principal.secret),
+    )
+
+
+async def _await_capacity(run: Run, action: Action, workspace_id: str, capacity: str) -> None:
+    """Wait until a capacity assignment ends.
+
+    Source: fabric-api.md section 2.1: no operation; only capacityAssignmentProgress tells;
+    recorded.
+    """
+    end_s = run.clock.monotonic_s() + run.timeout_s
+    while True:
+        workspace = await run.fabric.workspaces.get(workspace_id)
+        progress = (workspace.capacity_assignment_progress or "Completed").lower()
+        if progress == "failed":
+            raise ActionError(
+                "the service could not assign the capacity",
+                remedy="see that the capacity is active and in an allowed region, then apply again",
+            )
+        if progress == "completed" and workspace.capacity_id == capacity:
+            return
+        if run.clock.monotonic_s() >= end_s:
+            raise OperationTimedOut(
+                f"the capacity assignment is still {progress}",
+                operation_id="",
+                remedy="it goes on at the service; apply again later",
+            )
+        run.progress(action, f"capacity assignment {progress}")
+        await run.clock.sleep(_CAPACITY_POLL_S)
+
+
+class CreateWorkspaceHandler(Handler[CreateWorkspace]):
+    """Names are unique in the tenant, so a repeated create answers 409 and makes no second one.
+
+    Source: fabric-api.md section 8 (WorkspaceNameAlreadyExists), spec.
+    """
+
+    @override
+    async def send(self, run: Run, action: Action, op: CreateWorkspace) -> Operation | None:
+        """POST the workspace with its capacity."""
+        try:
+            made = await run.fabric.workspaces.create(
+                op.name, description=op.description, capacity_id=op.capacity_id
+            )
+        except ApiError as e:
+            if "WorkspaceNameAlreadyExists" in e.codes or e.status == 409:
+                raise ActionError(
+                    f"the name {op.name} is taken by a workspace that this caller cannot see",
+                    remedy="choose another name, or have the caller added to that workspace",
+                ) from e
+            raise
+        run.bindings[action.address] = made.id
+        run.made.add(action.id)
+        return None
+
+    @override
+    async def settle(
+        self, run: Run, action: Action, op: CreateWorkspace, operation: Operation | None
+    ) -> None:
+        """Wait for the capacity."""
+        if op.capacity_id is not None and action.address in run.bindings:
+            await _await_capacity(run, action, run.id_of(action.address), op.capacity_id)
+
+    @override
+    async def verify(self, run: Run, action: Action, op: CreateWorkspace) -> str:
+        """Read it; after an unknown outcome, find it by name."""
+        if action.address not in run.bindings:
+            listed = await run.fabric.workspaces.list()
+            found = next((w for w in listed if w.display_name == op.name), None)
+            if found is None:
+                raise ActionError(f"the workspace {op.name} is not there")
+            run.bindings[action.address] = found.id
+        workspace = await run.fabric.workspaces.get(run.id_of(action.address))
+        expect(workspace.display_name == op.name, f"it is called {workspace.display_name}")
+        return "created"
+
+
+class UpdateWorkspaceHandler(Handler[UpdateWorkspace]):
+    """Repeatable: the same fields again change nothing."""
+
+    @override
+    async def send(self, run: Run, action: Action, op: UpdateWorkspace) -> Operation | None:
+        """PATCH name and description."""
+        await run.fabric.workspaces.update(
+            run.id_of(action.address), display_name=op.name, description=op.description
+        )
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: UpdateWorkspace) -> str:
+        """Read the fields."""
+        found: Workspace = await run.fabric.workspaces.get(run.id_of(action.address))
+        expect(op.name in (None, found.display_name), "the name is unchanged")
+        expect(op.description in (None, found.description), "the description is unchanged")
+        return "changed"
+
+
+class AssignCapacityHandler(Handler[AssignCapacity]):
+    """Repeatable: assigning the same capacity again changes nothing."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: AssignCapacity) -> None:
+        """See which capacity it has."""
+        found = await run.fabric.workspaces.get(run.id_of(action.address))
+        if found.capacity_id == op.capacity_id:
+            raise NotNeeded("on this capacity already")
+        seen = action.preconditions.get("capacity_id")
+        if found.capacity_id != seen:
+            raise PreconditionMoved(
+                f"the workspace is on capacity {found.capacity_id or 'none'}, the plan saw "
+                f"{seen or 'none'}",
+                remedy="make a new plan",
+            )
+
+    @override
+    async def send(self, run: Run, action: Action, op: AssignCapacity) -> Operation | None:
+        """POST the assignment."""
+        await run.fabric.workspaces.assign_to_capacity(run.id_of(action.address), op.capacity_id)
+        return None
+
+    @override
+    async def settle(
+        self, run: Run, action: Action, op: AssignCapacity, operation: Operation | None
+    ) -> None:
+        """Wait until it is assigned."""
+        await _await_capacity(run, action, run.id_of(action.address), op.capacity_id)
+
+    @override
+    async def verify(self, run: Run, action: Action, op: AssignCapacity) -> str:
+        """Read the workspace."""
+        found = await run.fabric.workspaces.get(run.id_of(action.address))
+        expect(found.capacity_id == op.capacity_id, "the workspace is on another capacity")
+        return "capacity assigned"
+
+
+class DeleteWorkspaceHandler(Handler[DeleteWorkspace]):
+    """Repeatable: gone stays gone."""
+
+    @override
+    async def send(self, run: Run, action: Action, op: DeleteWorkspace) -> Operation | None:
+        """DELETE it."""
+        await run.fabric.workspaces.delete(run.id_of(action.address))
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: DeleteWorkspace) -> str:
+        """See that it is gone from the list of what the caller may see."""
+        wanted = run.id_of(action.address)
+        try:
+            await run.fabric.workspaces.get(wanted)
+        except NotFound:
+            return "deleted"
+        except ApiError as e:
+            # Which of 403 and 404 an absent workspace answers is unproven
+            # (fabric-api.md section 3.4), so the list decides.
+            if e.status != 403:
+                raise
+        listed = await run.fabric.workspaces.list()
+        expect(all(w.id != wanted for w in listed), "the workspace is still there")
+        return "deleted"
+
+
+async def _role_of(run: Run, workspace: str, principal_id: str) -> RoleAssignment | None:
+    listed = await run.fabric.workspaces.list_role_assignments(run.id_of(workspace))
+    return next((r for r in listed if r.principal.id.lower() == principal_id.lower()), None)
+
+
+class AddRoleHandler(Handler[AddWorkspaceRole]):
+    """Assignments are listed first; a principal has one."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: AddWorkspaceRole) -> None:
+        """See which role the principal has."""
+        found = await _role_of(run, op.workspace, op.principal_id)
+        if found is None:
+            return
+        if found.role == op.role:
+            raise NotNeeded(f"already {op.role}")
+        raise PreconditionMoved(
+            f"the principal has become {found.role} since the plan was made",
+            remedy="make a new plan",
+        )
+
+    @override
+    async def send(self, run: Run, action: Action, op: AddWorkspaceRole) -> Operation | None:
+        """POST the assignment."""
+        await run.fabric.workspaces.add_role_assignment(
+            run.id_of(op.workspace),
+            principal_id=op.principal_id,
+            principal_type=op.principal_type,
+            role=op.role,
+        )
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: AddWorkspaceRole) -> str:
+        """List assignments again."""
+        found = await _role_of(run, op.workspace, op.principal_id)
+        expect(found and found.role == op.role, "the principal does not have the role")
+        return f"{op.role} granted"
+
+
+class UpdateRoleHandler(Handler[UpdateWorkspaceRole]):
+    """Repeatable: the same role again changes nothing."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> None:
+        """See which role the principal has."""
+        found = await _role_of(run, op.workspace, op.principal_id)
+        if found is not None and found.role == op.role:
+            raise NotNeeded(f"already {op.role}")
+        if found is None or found.role != action.preconditions.get("role"):
+            raise PreconditionMoved(
+                f"the principal is {found.role if found else 'without a role'} now, the plan saw "
+                f"{action.preconditions.get('role')}",
+                remedy="make a new plan",
+            )
+
+    @override
+    async def send(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> Operation | None:
+        """PATCH the assignment; its id is the principal's."""
+        await run.fabric.workspaces.update_role_assignment(
+            run.id_of(op.workspace), op.principal_id, op.role
+        )
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> str:
+        """List assignments again."""
+        found = await _role_of(run, op.workspace, op.principal_id)
+        expect(found and found.role == op.role, "the principal does not have the role")
+        return f"role {op.role}"
+
+
+class RemoveRoleHandler(Handler[RemoveWorkspaceRole]):
+    """Repeatable: gone stays gone."""
+
+    @override
+    async def check(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> None:
+        """See whether there is anything to remove."""
+        if await _role_of(run, op.workspace, op.principal_id) is None:
+            raise NotNeeded("the principal has no role")
+
+    @override
+    async def send(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> Operation | None:
+        """DELETE the assignment."""
+        await run.fabric.workspaces.delete_role_assignment(run.id_of(op.workspace), op.principal_id)
+        return None
+
+    @override
+    async def verify(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> str:
+        """List assignments again."""
+        found = await _role_of(run, op.workspace, op.principal_id)
+        expect(found is None, "the principal still has a role")
+        return "role removed"

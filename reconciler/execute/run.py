@@ -1,0 +1,100 @@
+"""What the handlers of one apply share: services, ids that become known, results, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from reconciler.clients.azdo.client import AzdoClient
+from reconciler.clients.fabric.client import FabricClient
+from reconciler.clients.fabric.models import InitializeResult
+from reconciler.clients.services import Services
+from reconciler.clock import Clock
+from reconciler.errors import ActionError, InternalError
+from reconciler.ids import split_address
+from reconciler.live.places import devops_root
+from reconciler.plan.actions import Action
+from reconciler.plan.plan import Plan
+from reconciler.spec.models import Estate, SecretRef
+
+__all__ = ["Run"]
+
+
+@dataclass(slots=True)
+class Run:
+    """One apply.
+
+    Attributes:
+        environ: where secrets are read from, when an action needs one.
+        bindings: live id by address; actions that make something add to it.
+        initialized: what initialise asked for, by workspace address, in this run.
+        newest_operation: id of the newest deployment of this run, by pipeline address.
+        made: ids of actions that created something in this run.
+        progress: reports a wait of an action to whoever listens.
+    """
+
+    services: Services
+    plan: Plan
+    estate: Estate
+    environ: Mapping[str, str]
+    timeout_s: float
+    bindings: dict[str, str] = field(default_factory=dict)
+    initialized: dict[str, InitializeResult] = field(default_factory=dict)
+    newest_operation: dict[str, str] = field(default_factory=dict)
+    import_ids: dict[str, int] = field(default_factory=dict)
+    sent_hashes: dict[str, str] = field(default_factory=dict)
+    deployed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
+    progress: Callable[[Action, str], None] = lambda _action, _text: None
+
+    @property
+    def fabric(self) -> FabricClient:
+        """The Fabric client."""
+        return self.services.fabric
+
+    @property
+    def clock(self) -> Clock:
+        """The time every wait goes by."""
+        return self.services.clock
+
+    @property
+    def azdo(self) -> AzdoClient:
+        """The client of the spec's own Azure DevOps organization or collection."""
+        azure_devops = self.estate.azure_devops
+        if azure_devops is None:
+            raise InternalError("an action needs Azure DevOps, and the spec names none")
+        return self.services.azdo(devops_root(azure_devops), azure_devops.api_version)
+
+    def id_of(self, address: str) -> str:
+        """Return the live id of an address.
+
+        Raises:
+            ActionError: no action of this run made it, and the plan did not see it.
+        """
+        found = self.bindings.get(address)
+        if found is None:
+            raise ActionError(
+                f"{address} has no known id in this run",
+                remedy="make a new plan; the resource may have been removed",
+            )
+        return found
+
+    def name_of(self, address: str) -> str:
+        """Return the last part of an address, unescaped."""
+        return split_address(address)[-1]
+
+    def secret(self, reference: SecretRef) -> SecretStr:
+        """Read a secret from the environment.
+
+        Raises:
+            ActionError: the variable is not set; the remedy names it.
+        """
+        value = self.environ.get(reference.env, "")
+        if not value:
+            raise ActionError(
+                f"the environment variable {reference.env} is not set",
+                remedy=f"set {reference.env} where apply runs; the spec refers to it",
+            )
+        return SecretStr(value)

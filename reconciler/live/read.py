@@ -1,0 +1,413 @@
+"""Read everything one plan needs, concurrently under a bound, each thing once.
+
+Lists come before single gets. A read that fails marks its address as unreadable and leaves the
+rest alone; being signed out of Fabric stops everything, since every further answer would be the
+same.
+
+Requests: one list each for workspaces, and for capacities, connections and pipelines where the
+spec speaks of them; per binding one connection, one status, one for credentials where managed;
+per pipeline one, one per stage that deploys, one for operations, one for roles where managed;
+per pair of items to compare two definitions; per project one list, per repository up to three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from reconciler.clients.azdo.models import Repository
+from reconciler.clients.fabric.models import Pipeline, Workspace
+from reconciler.clients.services import Services
+from reconciler.errors import (
+    ApiError,
+    AuthFailed,
+    ClientError,
+    OperationError,
+    ReconcilerError,
+    UsageError,
+)
+from reconciler.ids import Address, address
+from reconciler.live.git import read_binding, read_content
+from reconciler.live.items import read_definition, read_items
+from reconciler.live.models import (
+    ConnectionState,
+    Definition,
+    LiveBinding,
+    LiveCapacity,
+    LiveConnection,
+    LivePipeline,
+    LiveRepository,
+    LiveRole,
+    LiveWorkspace,
+    Snapshot,
+    Unreadable,
+)
+from reconciler.live.pipelines import read_pipeline, to_role
+from reconciler.live.places import (
+    devops_root,
+    devops_version,
+    organization_root,
+    target_of,
+)
+from reconciler.live.repositories import read_project, read_repository
+from reconciler.live.scope import StageSide, pairs_to_read, patterns_of, scope_of
+from reconciler.spec.models import Estate, PipelineSpec, WorkspaceSpec
+from reconciler.spec.resolve import (
+    git_address,
+    pipeline_address,
+    repository_address,
+    workspace_address,
+)
+
+__all__ = ["read_estate"]
+
+T = TypeVar("T")
+
+_REMEDIES = {
+    403: "give the caller the role the resource needs (workspace: contributor for status, admin "
+    "to connect; pipeline: admin)",
+    404: "it may exist and be hidden from this caller",
+    429: "wait, or lower --parallelism",
+}
+
+
+async def read_estate(estate: Estate, services: Services, *, reads: int = 16) -> Snapshot:
+    """Read the live side of a spec.
+
+    Args:
+        reads: the most reads under way at once.
+
+    Raises:
+        AuthFailed: the caller is not signed in to Fabric; sign in and try again.
+        UsageError: a service URL cannot be used.
+    """
+    reader = _Reader(estate, services, reads)
+    await reader.run()
+    return Snapshot(
+        read_at=services.clock.now(),
+        caller=services.caller,
+        capacities=reader.capacities,
+        connections=reader.connections,
+        visible_workspaces={w.display_name: w.id for w in reader.listed_workspaces},
+        workspaces=reader.workspaces,
+        bindings=reader.bindings,
+        repositories=reader.repositories,
+        pipelines=reader.pipelines,
+        definitions=reader.definitions,
+        unreadable=reader.unreadable,
+        requests=dict(services.requests),
+    )
+
+
+class _Reader:
+    """Collects one snapshot; lives for one read."""
+
+    def __init__(self, estate: Estate, services: Services, reads: int) -> None:
+        self._estate = estate
+        self._services = services
+        self._fabric = services.fabric
+        self._bound = asyncio.Semaphore(reads)
+        self.capacities: tuple[LiveCapacity, ...] | None = None
+        self.connections: tuple[LiveConnection, ...] | None = None
+        self.listed_workspaces: Sequence[Workspace] = ()
+        self.workspaces: dict[Address, LiveWorkspace] = {}
+        self.bindings: dict[Address, LiveBinding] = {}
+        self.repositories: dict[Address, LiveRepository] = {}
+        self.pipelines: dict[Address, LivePipeline] = {}
+        self.definitions: dict[str, Definition] = {}
+        self.unreadable: dict[Address, Unreadable] = {}
+
+    async def run(self) -> None:
+        """Read all parts, lists first."""
+        listed_pipelines, *_ = await asyncio.gather(
+            self._list_pipelines(),
+            self._list_workspaces(),
+            self._list_capacities(),
+            self._list_connections(),
+            self._read_repositories(),
+        )
+        by_id = {w.id.lower(): w for w in self.listed_workspaces}
+        by_name = {w.display_name: w for w in self.listed_workspaces}
+        await asyncio.gather(
+            *(self._read_workspace(s, by_id, by_name) for s in self._estate.workspaces),
+            *(self._read_pipeline(s, listed_pipelines) for s in self._estate.pipelines),
+        )
+        await self._read_deployments()
+
+    async def _try(self, where: Address, what: str, read: Callable[[], Awaitable[T]]) -> T | None:
+        """Run one read under the bound; a failure marks the address and returns None."""
+        try:
+            async with self._bound:
+                return await read()
+        except UsageError:
+            raise
+        except AuthFailed as e:
+            if not e.path.startswith("/v1"):
+                self._mark(where, what, e)
+                return None
+            raise
+        except (ClientError, OperationError) as e:
+            self._mark(where, what, e)
+            return None
+
+    def _mark(self, where: Address, what: str, error: ReconcilerError) -> None:
+        status = error.status if isinstance(error, ApiError) else None
+        self.unreadable[where] = Unreadable(
+            address=where,
+            what=what,
+            message=error.message,
+            status=status,
+            code=error.code if isinstance(error, ApiError) else "",
+            remedy=error.remedy or _REMEDIES.get(status or 0, "run it again once it answers"),
+        )
+
+    # -- lists --
+
+    async def _list_workspaces(self) -> None:
+        if not (self._estate.workspaces or self._estate.pipelines):
+            return
+        found = await self._try(
+            address("workspaces"), "list workspaces", self._fabric.workspaces.list
+        )
+        self.listed_workspaces = found or ()
+
+    async def _list_capacities(self) -> None:
+        stages = [s for p in self._estate.pipelines for s in p.stages]
+        named = any(w.capacity for w in self._estate.workspaces) or any(
+            s.workspace is not None and not isinstance(s.workspace, str) and s.workspace.capacity
+            for s in stages
+        )
+        if not named:
+            return
+        found = await self._try(
+            address("capacities"), "list capacities", self._fabric.capacities.list
+        )
+        if found is not None:
+            self.capacities = tuple(
+                LiveCapacity(c.id, c.display_name, c.sku, c.region, c.state) for c in found
+            )
+
+    async def _list_connections(self) -> None:
+        gits = [w.git for w in self._estate.workspaces if w.git is not None]
+        named = any(g.credentials not in (None, "automatic", "none") for g in gits)
+        if not (named or self._estate.connections):
+            return
+        found = await self._try(
+            address("connections"), "list connections", self._fabric.connections.list
+        )
+        if found is not None:
+            self.connections = tuple(
+                LiveConnection(
+                    c.id, c.display_name, c.connection_details.type, c.connection_details.path
+                )
+                for c in found
+            )
+
+    async def _list_pipelines(self) -> Sequence[Pipeline]:
+        if not self._estate.pipelines:
+            return ()
+        found = await self._try(address("pipelines"), "list pipelines", self._fabric.pipelines.list)
+        return found or ()
+
+    # -- Azure Repos --
+
+    async def _read_repositories(self) -> None:
+        azure_devops = self._estate.azure_devops
+        if azure_devops is None or not azure_devops.repositories:
+            return
+        azdo = self._services.azdo(devops_root(azure_devops), azure_devops.api_version)
+        projects = sorted(
+            {r.project.casefold(): r.project for r in azure_devops.repositories}.values()
+        )
+
+        async def one_project(project: str) -> None:
+            specs = [
+                r for r in azure_devops.repositories if r.project.casefold() == project.casefold()
+            ]
+
+            async def listing() -> list[Repository] | None:
+                return await read_project(azdo, project)
+
+            where = address("repositories", project)
+            listed = await self._try(where, "list repositories", listing)
+            if where in self.unreadable:
+                reason = self.unreadable.pop(where)
+                for spec in specs:
+                    at = repository_address(spec)
+                    self.unreadable[at] = reason
+                return
+
+            async def one(index: int) -> None:
+                spec = specs[index]
+                at = repository_address(spec)
+                found = await self._try(
+                    at, "read repository", lambda: read_repository(azdo, spec, listed)
+                )
+                if found is not None:
+                    self.repositories[at] = found
+
+            await asyncio.gather(*(one(n) for n in range(len(specs))))
+
+        await asyncio.gather(*(one_project(p) for p in projects))
+
+    # -- workspaces and bindings --
+
+    async def _read_workspace(
+        self, spec: WorkspaceSpec, by_id: dict[str, Workspace], by_name: dict[str, Workspace]
+    ) -> None:
+        where = workspace_address(spec)
+        listed = by_id.get(spec.id.lower()) if spec.id else by_name.get(spec.name or "")
+        if listed is None:
+            await self._read_first_content(spec, None)
+            return
+        roles: tuple[LiveRole, ...] | None = None
+        if spec.roles:
+            found = await self._try(
+                Address(f"{where}/roles"),
+                "list role assignments",
+                lambda: self._fabric.workspaces.list_role_assignments(listed.id),
+            )
+            roles = None if found is None else tuple(map(to_role, found))
+        self.workspaces[where] = LiveWorkspace(
+            id=listed.id,
+            name=listed.display_name,
+            description=listed.description,
+            capacity_id=listed.capacity_id,
+            roles=roles,
+        )
+        await self._read_git(spec, where, listed.id)
+
+    async def _read_git(self, spec: WorkspaceSpec, where: Address, workspace_id: str) -> None:
+        git = spec.git
+        if git is None:
+            return
+        at = git_address(spec)
+        target = target_of(git)
+        binding = await self._try(
+            at,
+            "read git binding",
+            lambda: read_binding(
+                self._fabric,
+                workspace_id,
+                credentials=git.credentials is not None,
+                status=git.credentials != "none",
+                expected=target,
+            ),
+        )
+        if binding is None:
+            return
+        self.bindings[at] = binding
+        settled = (
+            binding.state is ConnectionState.INITIALIZED
+            and binding.target is not None
+            and binding.target.key() == target.key()
+        )
+        if settled or git.state == "absent":
+            return
+        await asyncio.gather(
+            self._read_first_content(spec, binding), self._read_items_of(where, workspace_id)
+        )
+
+    async def _read_items_of(self, where: Address, workspace_id: str) -> None:
+        found = await self._try(where, "list items", lambda: read_items(self._fabric, workspace_id))
+        if found is not None:
+            self.workspaces[where] = replace(self.workspaces[where], items=found)
+
+    async def _read_first_content(self, spec: WorkspaceSpec, binding: LiveBinding | None) -> None:
+        """Look at the branch a binding is to be made to, where the caller can."""
+        git = spec.git
+        if git is None or git.provider != "AzureDevOps" or git.state == "absent":
+            return
+        if not git.organization:
+            return
+        target = target_of(git)
+        azdo = self._services.azdo(
+            organization_root(git.organization),
+            devops_version(self._estate.azure_devops, git.organization),
+        )
+        at = git_address(spec)
+        async with self._bound:
+            content = await read_content(azdo, target)
+        base = binding or LiveBinding(state=ConnectionState.NOT_CONNECTED)
+        self.bindings[at] = replace(base, content=content)
+
+    # -- pipelines --
+
+    async def _read_pipeline(self, spec: PipelineSpec, listed: Sequence[Pipeline]) -> None:
+        where = pipeline_address(spec)
+        found = next((p for p in listed if _is_pipeline(p, spec)), None)
+        if found is None:
+            return
+        names = [s.name for s in spec.stages]
+        orders = {
+            names.index(name) for d in spec.deployments for name in (d.from_, d.to) if name in names
+        }
+        live = await self._try(
+            where,
+            "read pipeline",
+            lambda: read_pipeline(
+                self._fabric,
+                found.id,
+                item_orders=orders,
+                roles=bool(spec.roles),
+                operations=bool(spec.deployments),
+            ),
+        )
+        if live is not None:
+            self.pipelines[where] = live
+
+    async def _read_deployments(self) -> None:
+        """Read what comparing stages by definition needs: items with folders, definitions."""
+        wanted: dict[str, str] = {}
+        stages: set[str] = set()
+        for spec in self._estate.pipelines:
+            live = self.pipelines.get(pipeline_address(spec))
+            if live is None or len(live.stages) != len(spec.stages):
+                continue
+            names = [s.name for s in spec.stages]
+            for deployment in spec.deployments:
+                if deployment.compare != "definitions":
+                    continue
+                if deployment.from_ not in names or deployment.to not in names:
+                    continue
+                source = live.stages[names.index(deployment.from_)]
+                target = live.stages[names.index(deployment.to)]
+                pairs = pairs_to_read(
+                    StageSide(source.workspace_id, live.items.get(source.id, ())),
+                    StageSide(target.workspace_id, live.items.get(target.id, ())),
+                    scope_of(deployment),
+                    patterns_of(deployment.exclude),
+                )
+                if not pairs or source.workspace_id is None or target.workspace_id is None:
+                    continue
+                stages |= {source.workspace_id, target.workspace_id}
+                for source_id, target_id in pairs:
+                    wanted[source_id] = source.workspace_id
+                    wanted[target_id] = target.workspace_id
+        await asyncio.gather(
+            *(self._read_stage_workspace(workspace_id) for workspace_id in sorted(stages)),
+            *(self._read_definition(w, item) for item, w in wanted.items()),
+        )
+
+    async def _read_stage_workspace(self, workspace_id: str) -> None:
+        """Read the items of a stage's workspace, under the address the spec gives it."""
+        where = next((a for a, w in self.workspaces.items() if w.id == workspace_id), None)
+        if where is None:
+            listed = next((w for w in self.listed_workspaces if w.id == workspace_id), None)
+            name = listed.display_name if listed else workspace_id
+            where = address("workspaces", name)
+            self.workspaces[where] = LiveWorkspace(id=workspace_id, name=name)
+        if self.workspaces[where].items is None:
+            await self._read_items_of(where, workspace_id)
+
+    async def _read_definition(self, workspace_id: str, item_id: str) -> None:
+        async with self._bound:
+            self.definitions[item_id] = await read_definition(self._fabric, workspace_id, item_id)
+
+
+def _is_pipeline(pipeline: Pipeline, spec: PipelineSpec) -> bool:
+    if spec.id is not None:
+        return pipeline.id.lower() == spec.id.lower()
+    return pipeline.display_name == spec.name

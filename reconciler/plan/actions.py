@@ -1,0 +1,522 @@
+"""Actions: the closed set of typed steps a plan is made of.
+
+An :class:`Action` carries what people and machines read (kind, address, reason, order,
+consequence); its ``op`` carries what the executor needs to do it. Live ids are not repeated in
+ops: they are in the plan's ``bindings`` by address, so that an id made by an earlier action is
+found in the same way as one that existed before.
+
+Secrets never stand here: an op names the resource of the spec that refers to them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "AbandonImport",
+    "Action",
+    "AddPipelineRole",
+    "AddWorkspaceRole",
+    "AssignCapacity",
+    "AssignStage",
+    "BranchTarget",
+    "CommitToGit",
+    "ConnectGit",
+    "CreateConnection",
+    "CreatePipeline",
+    "CreateRepository",
+    "CreateWorkspace",
+    "DeletePipeline",
+    "DeleteWorkspace",
+    "Deploy",
+    "DisconnectGit",
+    "FieldChange",
+    "GitCredentialChoice",
+    "ImportRepository",
+    "InitializeGit",
+    "ItemChange",
+    "ItemRef",
+    "NewStage",
+    "Op",
+    "Pattern",
+    "Reason",
+    "RemovePipelineRole",
+    "RemoveWorkspaceRole",
+    "RetryImport",
+    "SetGitCredentials",
+    "SwitchGit",
+    "UnassignStage",
+    "UpdateFromGit",
+    "UpdatePipeline",
+    "UpdateRepository",
+    "UpdateStage",
+    "UpdateWorkspace",
+    "UpdateWorkspaceRole",
+    "Verb",
+    "verb_of",
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Reason(_Model):
+    """Why an action stands in the plan: a stable code and a sentence with the evidence."""
+
+    code: str
+    text: str
+
+
+class FieldChange(_Model):
+    """One field that will differ afterwards. Secrets appear as ``"(sensitive)"``."""
+
+    path: str
+    before: Any = None
+    after: Any = None
+
+
+class ItemChange(_Model):
+    """One item an action touches.
+
+    ``change`` is Added, Modified or Deleted for git actions, New or Different for deployments.
+    ``conflict`` is set where both sides changed. ``detail`` names the first differing paths.
+    """
+
+    type: str
+    name: str
+    change: str
+    conflict: str | None = None
+    detail: str | None = None
+
+
+class Pattern(_Model):
+    """Items by type and name; None matches every type, ``*`` and ``?`` work in names."""
+
+    type: str | None = None
+    name: str = "*"
+
+
+class ItemRef(_Model):
+    """A source item of a deployment."""
+
+    id: str
+    type: str
+    name: str
+
+
+class BranchTarget(_Model):
+    """Where a binding points; see ``reconciler.live.models.GitTarget``."""
+
+    provider: str
+    repository: str
+    branch: str
+    directory: str
+    organization: str = ""
+    project: str = ""
+    owner: str = ""
+    custom_domain: str = ""
+
+
+class GitCredentialChoice(_Model):
+    """The caller's Git credentials; ``connection`` is a connection's address."""
+
+    source: Literal["Automatic", "ConfiguredConnection", "None"]
+    connection: str | None = None
+
+
+class CreateRepository(_Model):
+    """POST a repository. Repeating is safe: names are unique in a project, looked up first."""
+
+    kind: Literal["repository.create"] = "repository.create"
+    project: str
+    name: str
+
+
+class ImportRepository(_Model):
+    """Ask Azure Repos to import. Not repeatable: existing requests are listed first.
+
+    ``credentials`` is ``endpoint`` (a named service endpoint), ``inline`` (an endpoint is made
+    from the spec's user name and secret, and removed afterwards) or None (public source).
+    """
+
+    kind: Literal["repository.import"] = "repository.import"
+    project: str
+    url: str
+    credentials: Literal["endpoint", "inline"] | None = None
+    endpoint: str | None = None
+    remove_endpoint: bool = False
+    attach: bool = False
+
+
+class RetryImport(_Model):
+    """Queue a failed import again. Repeatable after reading its status."""
+
+    kind: Literal["repository.import.retry"] = "repository.import.retry"
+    project: str
+    url: str
+    import_request_id: int
+    endpoint: str | None = None
+    remove_endpoint: bool = False
+
+
+class AbandonImport(_Model):
+    """Make a failed import inactive. Repeatable: abandoned stays abandoned."""
+
+    kind: Literal["repository.import.abandon"] = "repository.import.abandon"
+    project: str
+    import_request_id: int
+
+
+class UpdateRepository(_Model):
+    """Set the default branch. Repeatable."""
+
+    kind: Literal["repository.update"] = "repository.update"
+    project: str
+    default_branch: str
+
+
+class CreateConnection(_Model):
+    """Create a Fabric connection from the spec's entry. Names are looked up first."""
+
+    kind: Literal["connection.create"] = "connection.create"
+    name: str
+    type: str
+
+
+class CreateWorkspace(_Model):
+    """Create a workspace. Names are unique in the tenant and looked up first."""
+
+    kind: Literal["workspace.create"] = "workspace.create"
+    name: str
+    description: str | None = None
+    capacity_id: str | None = None
+
+
+class UpdateWorkspace(_Model):
+    """Rename or describe. Repeatable."""
+
+    kind: Literal["workspace.update"] = "workspace.update"
+    name: str | None = None
+    description: str | None = None
+
+
+class AssignCapacity(_Model):
+    """Assign a capacity and wait for it. Repeatable."""
+
+    kind: Literal["workspace.assign_capacity"] = "workspace.assign_capacity"
+    capacity_id: str
+
+
+class DeleteWorkspace(_Model):
+    """Delete a workspace and everything in it."""
+
+    kind: Literal["workspace.delete"] = "workspace.delete"
+
+
+class AddWorkspaceRole(_Model):
+    """Give a principal a role. Assignments are listed first."""
+
+    kind: Literal["workspace.role.add"] = "workspace.role.add"
+    workspace: str
+    principal_id: str
+    principal_type: str
+    role: str
+
+
+class UpdateWorkspaceRole(_Model):
+    """Change a principal's role. Repeatable."""
+
+    kind: Literal["workspace.role.update"] = "workspace.role.update"
+    workspace: str
+    principal_id: str
+    role: str
+
+
+class RemoveWorkspaceRole(_Model):
+    """Take a principal's role away. Repeatable: gone stays gone."""
+
+    kind: Literal["workspace.role.remove"] = "workspace.role.remove"
+    workspace: str
+    principal_id: str
+
+
+class ConnectGit(_Model):
+    """Connect a workspace to a branch. The connection is read first."""
+
+    kind: Literal["git.connect"] = "git.connect"
+    workspace: str
+    target: BranchTarget
+    credentials: GitCredentialChoice | None = None
+
+
+class InitializeGit(_Model):
+    """Initialise a connection. Not repeatable; the connection state tells whether it happened."""
+
+    kind: Literal["git.initialize"] = "git.initialize"
+    workspace: str
+    strategy: Literal["PreferRemote", "PreferWorkspace"] | None = None
+
+
+class SwitchGit(_Model):
+    """Bind elsewhere: disconnect, connect, initialise. Each step reads the connection first."""
+
+    kind: Literal["git.switch"] = "git.switch"
+    workspace: str
+    before: BranchTarget
+    target: BranchTarget
+    credentials: GitCredentialChoice | None = None
+    strategy: Literal["PreferRemote", "PreferWorkspace"]
+
+
+class DisconnectGit(_Model):
+    """Unbind a workspace from its branch; its items stay."""
+
+    kind: Literal["git.disconnect"] = "git.disconnect"
+    workspace: str
+
+
+class SetGitCredentials(_Model):
+    """Choose this caller's Git credentials. Repeatable."""
+
+    kind: Literal["git.credentials"] = "git.credentials"
+    workspace: str
+    credentials: GitCredentialChoice
+
+
+class UpdateFromGit(_Model):
+    """Bring the branch tip into the workspace.
+
+    Conditional on workspace head and branch tip. ``initial`` when initialise decides whether
+    it is needed.
+    """
+
+    kind: Literal["git.update"] = "git.update"
+    workspace: str
+    conflicts: Literal["fail", "PreferRemote", "PreferWorkspace"] = "fail"
+    allow_override: bool = True
+    initial: bool = False
+
+
+class CommitToGit(_Model):
+    """Commit workspace changes. Conditional on workspace head.
+
+    ``patterns`` is None to commit all; ``initial`` when initialise decides.
+    """
+
+    kind: Literal["git.commit"] = "git.commit"
+    workspace: str
+    comment: str | None = None
+    patterns: tuple[Pattern, ...] | None = None
+    initial: bool = False
+
+
+class NewStage(_Model):
+    """A stage of a pipeline to be created."""
+
+    name: str
+    description: str | None = None
+    public: bool = False
+
+
+class CreatePipeline(_Model):
+    """Create a deployment pipeline. Names are unique in the tenant and looked up first."""
+
+    kind: Literal["pipeline.create"] = "pipeline.create"
+    name: str
+    description: str | None = None
+    stages: tuple[NewStage, ...]
+
+
+class UpdatePipeline(_Model):
+    """Rename or describe. Repeatable."""
+
+    kind: Literal["pipeline.update"] = "pipeline.update"
+    name: str | None = None
+    description: str | None = None
+
+
+class DeletePipeline(_Model):
+    """Delete a pipeline; its workspaces stay."""
+
+    kind: Literal["pipeline.delete"] = "pipeline.delete"
+
+
+class AddPipelineRole(_Model):
+    """Make a principal pipeline admin. Assignments are listed first."""
+
+    kind: Literal["pipeline.role.add"] = "pipeline.role.add"
+    pipeline: str
+    principal_id: str
+    principal_type: str
+    role: str
+
+
+class RemovePipelineRole(_Model):
+    """Take a principal's pipeline role away. Repeatable."""
+
+    kind: Literal["pipeline.role.remove"] = "pipeline.role.remove"
+    pipeline: str
+    principal_id: str
+
+
+class UpdateStage(_Model):
+    """Rename, describe or publish a stage. Repeatable."""
+
+    kind: Literal["stage.update"] = "stage.update"
+    pipeline: str
+    name: str
+    description: str | None = None
+    public: bool | None = None
+
+
+class AssignStage(_Model):
+    """Put a workspace into a vacant stage. The stage is read first."""
+
+    kind: Literal["stage.assign"] = "stage.assign"
+    pipeline: str
+    workspace: str
+
+
+class UnassignStage(_Model):
+    """Take the workspace out of a stage; history, rules and pairing of the stage are lost."""
+
+    kind: Literal["stage.unassign"] = "stage.unassign"
+    pipeline: str
+
+
+class Deploy(_Model):
+    """Copy items along the pairing from one stage to the next.
+
+    ``items`` are the exact source items, in dependency order; None when they are decided just
+    before sending (``after_unknown``), never beyond ``scope``, ``exclude`` and ``announced``.
+    ``whole`` sends no item list (a backward deployment into an empty stage).
+    """
+
+    kind: Literal["deployment.deploy"] = "deployment.deploy"
+    pipeline: str
+    source: str
+    target: str
+    source_order: int
+    target_order: int
+    source_workspace: str
+    target_workspace: str | None
+    items: tuple[ItemRef, ...] | None = None
+    announced: tuple[tuple[str, str], ...] | None = None
+    scope: tuple[Pattern, ...] | None = None
+    exclude: tuple[Pattern, ...] = ()
+    compare: Literal["definitions", "pairing", "always"] = "definitions"
+    unproven: Literal["report", "deploy"] = "report"
+    note: str | None = None
+    allow_cross_region: bool = False
+    create_workspace: str | None = None
+    create_capacity_id: str | None = None
+    whole: bool = False
+
+
+Op = Annotated[
+    CreateRepository
+    | ImportRepository
+    | RetryImport
+    | AbandonImport
+    | UpdateRepository
+    | CreateConnection
+    | CreateWorkspace
+    | UpdateWorkspace
+    | AssignCapacity
+    | DeleteWorkspace
+    | AddWorkspaceRole
+    | UpdateWorkspaceRole
+    | RemoveWorkspaceRole
+    | ConnectGit
+    | InitializeGit
+    | SwitchGit
+    | DisconnectGit
+    | SetGitCredentials
+    | UpdateFromGit
+    | CommitToGit
+    | CreatePipeline
+    | UpdatePipeline
+    | DeletePipeline
+    | AddPipelineRole
+    | RemovePipelineRole
+    | UpdateStage
+    | AssignStage
+    | UnassignStage
+    | Deploy,
+    Field(discriminator="kind"),
+]
+
+
+class Action(_Model):
+    """One step of a plan.
+
+    Attributes:
+        id: ``<kind>:<address>``, unique in a plan (a batch adds ``#n``).
+        wave: 1-based; an action waits for actions of earlier waves only.
+        depends_on: ids of the actions that must have succeeded before.
+        after: what it waits for, as addresses people know; same order as ``depends_on``.
+        preconditions: what the plan saw and the executor checks again just before sending.
+        after_unknown: the exact effect is known only once earlier actions are done; ``outcomes``
+            names what may come of it.
+        destructive: something a person made may be lost.
+        estimated_requests: requests this action makes, polls counted once.
+    """
+
+    id: str
+    kind: str
+    address: str
+    wave: int = 1
+    depends_on: tuple[str, ...] = ()
+    reason: Reason
+    changes: tuple[FieldChange, ...] = ()
+    items: tuple[ItemChange, ...] = ()
+    preconditions: dict[str, Any] = Field(default_factory=dict)
+    after_unknown: bool = False
+    outcomes: tuple[str, ...] = ()
+    destructive: bool = False
+    estimated_requests: int = 1
+    op: Op
+
+
+class Verb(StrEnum):
+    """The families a person counts in a plan."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    DESTROY = "destroy"
+    UPDATE = "update"
+    COMMIT = "commit"
+    DEPLOY = "deploy"
+    IMPORT = "import"
+
+
+_VERBS = {
+    "repository.create": Verb.CREATE,
+    "repository.import": Verb.IMPORT,
+    "repository.import.retry": Verb.IMPORT,
+    "repository.import.abandon": Verb.CHANGE,
+    "connection.create": Verb.CREATE,
+    "workspace.create": Verb.CREATE,
+    "workspace.delete": Verb.DESTROY,
+    "workspace.role.add": Verb.CREATE,
+    "workspace.role.remove": Verb.DESTROY,
+    "git.connect": Verb.CREATE,
+    "git.disconnect": Verb.DESTROY,
+    "git.update": Verb.UPDATE,
+    "git.commit": Verb.COMMIT,
+    "pipeline.create": Verb.CREATE,
+    "pipeline.delete": Verb.DESTROY,
+    "pipeline.role.add": Verb.CREATE,
+    "pipeline.role.remove": Verb.DESTROY,
+    "stage.unassign": Verb.DESTROY,
+    "deployment.deploy": Verb.DEPLOY,
+}
+
+
+def verb_of(kind: str) -> Verb:
+    """Return the family of an action kind; kinds that alter something in place are changes."""
+    return _VERBS.get(kind, Verb.CHANGE)

@@ -1,0 +1,540 @@
+"""Plan Git bindings: connect, initialise, switch, credentials, disconnect."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from reconciler.diff.bindings import (
+    BindingDiff,
+    BindingState,
+    desired_credentials,
+    diff_binding,
+)
+from reconciler.diff.changes import FieldDiff
+from reconciler.diff.normalise import same_name
+from reconciler.ids import Address, address
+from reconciler.live.models import (
+    CredentialSource,
+    GitTarget,
+    LiveBinding,
+    LiveWorkspace,
+    TargetContent,
+)
+from reconciler.live.places import target_of
+from reconciler.plan.actions import (
+    BranchTarget,
+    CommitToGit,
+    ConnectGit,
+    DisconnectGit,
+    GitCredentialChoice,
+    InitializeGit,
+    SetGitCredentials,
+    SwitchGit,
+    UpdateFromGit,
+)
+from reconciler.plan.draft import Draft, field_changes, item_changes
+from reconciler.plan.plan import DriftEntry
+from reconciler.plan.sync import commit_op, plan_sync, plan_sync_unseen
+from reconciler.plan.workspaces import connection_ready, workspace_is_planned
+from reconciler.spec.models import GitSpec, WorkspaceSpec
+from reconciler.spec.resolve import git_address, repository_address, workspace_address
+
+__all__ = ["plan_bindings"]
+
+FirstSync = Literal["nothing", "update", "commit", "either", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    """What the steps below share about one workspace's binding."""
+
+    spec: WorkspaceSpec
+    git: GitSpec
+    workspace: Address
+    where: Address
+    after: list[str]
+
+
+def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: bool) -> None:
+    """Plan the binding of every workspace that exists or is planned.
+
+    Args:
+        made_by_deployment: names of workspaces that a first deployment creates.
+        late: plan only those that such a deployment makes, else only the others.
+    """
+    for spec in draft.estate.workspaces:
+        if spec.git is None or spec.state == "absent":
+            continue
+        workspace = workspace_address(spec)
+        missing = draft.snapshot.workspaces.get(workspace) is None
+        if (missing and spec.name in made_by_deployment) is not late:
+            continue
+        where = git_address(spec)
+        if draft.skip_unknown(where, workspace):
+            continue
+        live_workspace = draft.snapshot.workspaces.get(workspace)
+        planned = workspace_is_planned(draft, workspace) or bool(draft.lane_tail(workspace))
+        if live_workspace is None and not planned:
+            continue
+        after = _repository_actions(draft, spec.git)
+        if after is None:
+            draft.skip_unknown(where, _repository_of(draft, spec.git) or where)
+            continue
+        _plan_one(draft, _Binding(spec, spec.git, workspace, where, after), live_workspace)
+
+
+def _repository_of(draft: Draft, git: GitSpec) -> Address | None:
+    """Return the address of the spec's repository a binding points at, if it is in the spec."""
+    azure_devops = draft.estate.azure_devops
+    if azure_devops is None or git.provider != "AzureDevOps":
+        return None
+    if (
+        azure_devops.organization
+        and git.organization
+        and not same_name(azure_devops.organization, git.organization)
+    ):
+        return None
+    for repository in azure_devops.repositories:
+        if same_name(repository.project, git.project or "") and same_name(
+            repository.name or "", git.repository
+        ):
+            return repository_address(repository)
+    return None
+
+
+def _repository_actions(draft: Draft, git: GitSpec) -> list[str] | None:
+    """Return the repository actions a binding waits for; None: the repository is unknown."""
+    where = _repository_of(draft, git)
+    if where is None:
+        return []
+    return None if where in draft.unknown else list(draft.doers(where))
+
+
+def _plan_one(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) -> None:
+    live = draft.snapshot.bindings.get(at.where)
+    if at.git.state == "absent":
+        _plan_disconnect(draft, at, live)
+        return
+    credentials = _credentials(draft, at)
+    if credentials is False:
+        return
+    choice, made_by = credentials or (None, [])
+    connection_id = draft.bindings.get(choice.connection or "") if choice else None
+    diff = (
+        diff_binding(at.git, live, connection_id=connection_id)
+        if live is not None
+        else BindingDiff(BindingState.NOT_CONNECTED, target_of(at.git))
+    )
+    at.after.extend(made_by)
+    match diff.state:
+        case BindingState.NOT_CONNECTED:
+            _plan_connect(draft, at, live, live_workspace, choice)
+        case BindingState.NOT_INITIALIZED:
+            _plan_credentials(draft, at, diff, choice)
+            _plan_initialize(draft, at, live, live_workspace)
+        case BindingState.ELSEWHERE:
+            _plan_switch(draft, at, live, live_workspace, choice, diff.target)
+        case BindingState.BOUND:
+            _plan_bound(draft, at, live, diff, choice)
+
+
+def _credentials(
+    draft: Draft, at: _Binding
+) -> tuple[GitCredentialChoice, list[str]] | Literal[False] | None:
+    """Return the wanted credentials and what makes them; None: unmanaged; False: unusable."""
+    wanted = desired_credentials(at.git)
+    if wanted is None:
+        return None
+    source, name = wanted
+    if name is None:
+        return GitCredentialChoice(source=source.value), []
+    found = connection_ready(draft, name, at.where)
+    if found is None:
+        return False
+    where, made_by = found
+    return GitCredentialChoice(source="ConfiguredConnection", connection=where), list(made_by)
+
+
+def _plan_disconnect(draft: Draft, at: _Binding, live: LiveBinding | None) -> None:
+    if live is None or live.target is None:
+        return
+    local = [c for c in live.status.changes if c.workspace] if live.status else []
+    draft.add(
+        DisconnectGit(workspace=at.workspace),
+        at.where,
+        lane=at.workspace,
+        code="tombstone",
+        why=f"state: absent; bound to {live.target.describe()}",
+        changes=field_changes(FieldDiff("git", live.target.describe(), None)),
+        items=item_changes(local, remote=False),
+        preconditions={"bound_to": live.target.describe()},
+        destructive=True,
+        requests=2,
+    )
+
+
+def _to_op_target(target: GitTarget) -> BranchTarget:
+    return BranchTarget(**asdict(target))
+
+
+def _has_capacity(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) -> bool:
+    """Git needs a capacity. Source: fabric-api.md section 6.3, field."""
+    if at.spec.capacity is not None or (live_workspace and live_workspace.capacity_id):
+        return True
+    if live_workspace is None and not workspace_is_planned(draft, at.workspace):
+        return True  # made by a deployment, which takes the source's capacity
+    draft.error(
+        "workspace_without_capacity",
+        f"The workspace {at.spec.name or at.spec.id} has no capacity, and Git needs one.",
+        "Name one with capacity:, or assign one in the workspace settings.",
+        at.where,
+    )
+    return False
+
+
+def _plan_connect(
+    draft: Draft,
+    at: _Binding,
+    live: LiveBinding | None,
+    live_workspace: LiveWorkspace | None,
+    choice: GitCredentialChoice | None,
+) -> None:
+    target = target_of(at.git)
+    content = live.content if live else draft.snapshot.bindings.get(at.where, _NO_BINDING).content
+    first = _first_sync(draft, at, content, live_workspace)
+    if not _has_capacity(draft, at, live_workspace) or not _target_found(draft, at, content):
+        return
+    if first == "refuse":
+        _refuse_first_sync(draft, at, live_workspace, content)
+        return
+    draft.add(
+        ConnectGit(workspace=at.workspace, target=_to_op_target(target), credentials=choice),
+        at.where,
+        after=at.after,
+        lane=at.workspace,
+        code="not_connected",
+        why="the workspace is not connected to Git",
+        changes=field_changes(
+            FieldDiff("git", None, target.describe()),
+            FieldDiff("credentials", None, _choice_text(choice)) if choice else None,
+        ),
+        preconditions={"git_connection_state": "NotConnected"},
+        requests=3,
+    )
+    _add_initialize(draft, at, first, content, live_workspace)
+
+
+_NO_BINDING = LiveBinding(state=None)  # type: ignore[arg-type]
+
+
+def _choice_text(choice: GitCredentialChoice) -> str:
+    return f"connection {choice.connection}" if choice.connection else choice.source
+
+
+def _target_found(draft: Draft, at: _Binding, content: TargetContent | None) -> bool:
+    """Refuse a connect the provider would answer with GitProviderResourceNotFound.
+
+    Source: fabric-api.md section 6.3: branch, repository and directory must exist; field.
+    """
+    if content is None or not content.readable or at.after:
+        return True
+    git = at.git
+    if not content.repository_exists:
+        what, remedy = f"repository {git.repository}", "Create or import it, or correct the name"
+    elif not content.branch_exists:
+        what = f"branch {git.branch} in {git.repository}"
+        remedy = "Push the branch, or correct its name (branches are case-sensitive)"
+    elif not content.directory_exists:
+        what = f"directory {git.directory} on branch {git.branch}"
+        remedy = (
+            "Push a commit with a file in it (Git has no empty directories), or correct the "
+            "name (directories are case-sensitive)"
+        )
+    else:
+        return True
+    draft.error(
+        "git_target_missing",
+        f"There is no {what}; the service would answer GitProviderResourceNotFound.",
+        f"{remedy}.",
+        at.where,
+    )
+    return False
+
+
+def _first_sync(
+    draft: Draft,
+    at: _Binding,
+    content: TargetContent | None,
+    live_workspace: LiveWorkspace | None,
+) -> FirstSync:
+    """Foresee what initialise will ask for.
+
+    Source: fabric-api.md section 6.4, decision table, field (verified rows) and inferred.
+    """
+    made = live_workspace is None
+    items: int | None = len(live_workspace.items or ()) if live_workspace else 0
+    if made and not workspace_is_planned(draft, at.workspace):
+        items = None  # a deployment fills it
+    folders = content.item_folders if content and content.readable and not at.after else None
+    strategy = at.git.initialize
+    if items == 0:
+        return "nothing" if folders == 0 else "update"
+    if folders == 0:
+        return "commit"
+    if folders is None:
+        return {None: "commit", "PreferRemote": "either", "PreferWorkspace": "commit"}[strategy]  # type: ignore[return-value]
+    if items is None:
+        return {None: "commit", "PreferRemote": "update", "PreferWorkspace": "commit"}[strategy]  # type: ignore[return-value]
+    if strategy is None:
+        return "refuse"
+    return "update" if strategy == "PreferRemote" else "commit"
+
+
+def _refuse_first_sync(
+    draft: Draft,
+    at: _Binding,
+    live_workspace: LiveWorkspace | None,
+    content: TargetContent | None,
+) -> None:
+    items = len(live_workspace.items or ()) if live_workspace else 0
+    folders = content.item_folders if content else 0
+    draft.error(
+        "both_sides_have_content",
+        f"The workspace has {items} items and {at.git.directory} on {at.git.branch} has "
+        f"{folders}; the first sync would overwrite one side.",
+        "Say which side wins with initialize: PreferRemote or PreferWorkspace (destructive for "
+        "the other), or empty one side by hand.",
+        at.where,
+    )
+
+
+def _plan_initialize(
+    draft: Draft,
+    at: _Binding,
+    live: LiveBinding | None,
+    live_workspace: LiveWorkspace | None,
+) -> None:
+    content = live.content if live else None
+    first = _first_sync(draft, at, content, live_workspace)
+    if first == "refuse":
+        _refuse_first_sync(draft, at, live_workspace, content)
+        return
+    _add_initialize(draft, at, first, content, live_workspace)
+
+
+_OUTCOMES = {
+    "update": "UpdateFromGit: the directory has items, they come into the workspace",
+    "commit": "CommitToGit: the workspace has items, they are committed",
+    "nothing": "None: both sides are empty or equal",
+}
+
+
+def _add_initialize(
+    draft: Draft,
+    at: _Binding,
+    first: FirstSync,
+    content: TargetContent | None,
+    live_workspace: LiveWorkspace | None,
+) -> None:
+    known = content is not None and content.readable and not at.after
+    draft.add(
+        InitializeGit(workspace=at.workspace, strategy=at.git.initialize),
+        at.where,
+        after=at.after,
+        lane=at.workspace,
+        code="not_initialized",
+        why="a connection must be initialised before its first sync",
+        after_unknown=not (known and first == "nothing"),
+        outcomes=tuple(_OUTCOMES.values()) if not known else (_OUTCOMES.get(first, ""),),
+        requests=2,
+    )
+    if first in ("update", "either"):
+        _add_first_update(draft, at, content, live_workspace, known=known)
+    if first in ("commit", "either"):
+        _add_first_commit(draft, at, content, live_workspace)
+
+
+def _add_first_update(
+    draft: Draft,
+    at: _Binding,
+    content: TargetContent | None,
+    live_workspace: LiveWorkspace | None,
+    *,
+    known: bool,
+) -> None:
+    loses = bool(live_workspace and live_workspace.items)
+    count = f"{content.item_folders} items" if known and content else "its items"
+    draft.add(
+        UpdateFromGit(
+            workspace=at.workspace,
+            conflicts="PreferRemote" if loses else at.git.sync.conflicts,
+            allow_override=loses or at.git.sync.allow_override,
+            initial=True,
+        ),
+        at.where,
+        lane=at.workspace,
+        code="first_sync",
+        why=f"{count} from {target_of(at.git).describe()}, if initialise asks for it",
+        after_unknown=True,
+        outcomes=(_OUTCOMES["update"], _OUTCOMES["nothing"]),
+        destructive=loses,
+        requests=4,
+    )
+
+
+def _add_first_commit(
+    draft: Draft,
+    at: _Binding,
+    content: TargetContent | None,
+    live_workspace: LiveWorkspace | None,
+) -> None:
+    base = commit_op(draft, at.spec, at.git, at.workspace)
+    count = f"{len(live_workspace.items or ())} items" if live_workspace else "its items"
+    draft.add(
+        CommitToGit(workspace=at.workspace, comment=base.comment, initial=True),
+        at.where,
+        lane=at.workspace,
+        code="first_sync",
+        why=f"{count} of the workspace, if initialise asks for it",
+        after_unknown=True,
+        outcomes=(_OUTCOMES["commit"], _OUTCOMES["nothing"]),
+        destructive=bool(content and content.readable and content.item_folders),
+        requests=4,
+    )
+
+
+def _plan_switch(
+    draft: Draft,
+    at: _Binding,
+    live: LiveBinding | None,
+    live_workspace: LiveWorkspace | None,
+    choice: GitCredentialChoice | None,
+    target: GitTarget,
+) -> None:
+    if live is None or live.target is None:
+        return
+    strategy = at.git.initialize
+    if strategy is None:
+        draft.error(
+            "switch_needs_strategy",
+            f"The workspace is bound to {live.target.describe()}, not to {target.describe()}.",
+            "Switching disconnects and initialises anew. Say which side wins with initialize: "
+            "PreferRemote or PreferWorkspace, or correct the binding in the spec.",
+            at.where,
+        )
+        return
+    if not _target_found(draft, at, live.content):
+        return
+    if live.content is None or not live.content.readable:
+        draft.error(
+            "switch_target_unreadable",
+            f"{target.describe()} cannot be read by this caller, so the switch is not started.",
+            "A switch disconnects first, so its target must be seen before. Give the caller "
+            "read access to the repository, or switch by hand.",
+            at.where,
+        )
+        return
+    lost = [c for c in live.status.changes if c.workspace] if live.status else []
+    draft.add(
+        SwitchGit(
+            workspace=at.workspace,
+            before=_to_op_target(live.target),
+            target=_to_op_target(target),
+            credentials=choice or _kept_credentials(draft, live),
+            strategy=strategy,
+        ),
+        at.where,
+        after=at.after,
+        lane=at.workspace,
+        code="bound_elsewhere",
+        why=f"bound to {live.target.describe()}",
+        changes=field_changes(FieldDiff("git", live.target.describe(), target.describe())),
+        items=item_changes(lost, remote=False),
+        preconditions={
+            "bound_to": live.target.describe(),
+            "workspace_head": live.status.workspace_head if live.status else live.head,
+        },
+        after_unknown=True,
+        outcomes=tuple(_OUTCOMES.values()),
+        destructive=True,
+        requests=6,
+    )
+    draft.drift.append(
+        DriftEntry(
+            address=at.where,
+            cause="field",
+            text=f"bound to {live.target.describe()}",
+            changes=field_changes(FieldDiff("git", live.target.describe(), target.describe())),
+            planned=True,
+        )
+    )
+    if strategy == "PreferRemote":
+        _add_first_update(draft, at, live.content, live_workspace, known=True)
+    else:
+        _add_first_commit(draft, at, live.content, live_workspace)
+
+
+def _kept_credentials(draft: Draft, live: LiveBinding) -> GitCredentialChoice | None:
+    """Reconnect with the credentials the caller has now, where the spec names none."""
+    if live.credential_source is not CredentialSource.CONFIGURED:
+        return None
+    for connection in draft.snapshot.connections or ():
+        if connection.id == live.credential_connection_id:
+            where = address("connections", connection.name)
+            draft.bindings[where] = connection.id
+            return GitCredentialChoice(source="ConfiguredConnection", connection=where)
+    return None
+
+
+def _plan_credentials(
+    draft: Draft, at: _Binding, diff: BindingDiff, choice: GitCredentialChoice | None
+) -> bool:
+    if diff.credentials is None or choice is None:
+        return False
+    draft.add(
+        SetGitCredentials(workspace=at.workspace, credentials=choice),
+        at.where,
+        after=at.after,
+        lane=at.workspace,
+        code="credentials_differ",
+        why=f"this caller's credentials are {diff.credentials.before}",
+        changes=field_changes(diff.credentials),
+        requests=2,
+    )
+    draft.drift.append(
+        DriftEntry(
+            address=at.where,
+            cause="field",
+            text="this caller's Git credentials differ",
+            changes=field_changes(diff.credentials),
+            planned=True,
+        )
+    )
+    return True
+
+
+def _plan_bound(
+    draft: Draft,
+    at: _Binding,
+    live: LiveBinding | None,
+    diff: BindingDiff,
+    choice: GitCredentialChoice | None,
+) -> None:
+    changed = _plan_credentials(draft, at, diff, choice)
+    if live is not None and live.status is not None:
+        if choice is None or choice.source != "None":
+            plan_sync(draft, at.spec, at.git, at.workspace, live, diff)
+        return
+    if choice is not None and choice.source == "None":
+        return
+    if changed:
+        plan_sync_unseen(draft, at.spec, at.git, at.workspace)
+    else:
+        draft.error(
+            "git_credentials_missing",
+            "This caller has no Git credentials in the workspace, so its Git status is unknown.",
+            "Add git.credentials with a connection shared with the caller, or automatic for a "
+            "user on Azure DevOps.",
+            at.where,
+        )

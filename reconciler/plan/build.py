@@ -1,0 +1,173 @@
+"""Build a plan from a spec and a snapshot. Pure: the same two give the same plan, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic, Severity, sort_diagnostics
+from reconciler.ids import address_matches
+from reconciler.live.models import Snapshot
+from reconciler.plan.actions import Action
+from reconciler.plan.bindings import plan_bindings
+from reconciler.plan.deployments import plan_deployments
+from reconciler.plan.draft import Draft
+from reconciler.plan.graph import closure
+from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
+from reconciler.plan.plan import (
+    DriftEntry,
+    Plan,
+    PlanDiagnostic,
+    PlanSpec,
+    finish,
+    summarise,
+)
+from reconciler.plan.repositories import plan_repositories
+from reconciler.plan.sync import plan_followers
+from reconciler.plan.workspaces import (
+    plan_connections,
+    plan_roles_after_deployment,
+    plan_workspaces,
+)
+from reconciler.spec.models import Estate
+
+__all__ = ["PlanInput", "build_plan", "with_diagnostics"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """What a plan is computed from besides the snapshot.
+
+    ``target`` and ``exclude`` are addresses or prefixes; a target brings what it depends on.
+    """
+
+    estate: Estate
+    resolved: Mapping[str, Any]
+    digest: str
+    files: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    version: str = "0"
+
+
+def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
+    """Compute the plan.
+
+    Raises:
+        DependencyCycle: actions wait for each other in a circle.
+    """
+    draft = Draft(wanted.estate, snapshot)
+    made = made_by_deployment(draft)
+    plan_connections(draft)
+    plan_repositories(draft)
+    plan_workspaces(draft, made)
+    plan_bindings(draft, made, late=False)
+    plan_followers(draft)
+    plan_pipelines(draft)
+    plan_deployments(draft, wanted.target)
+    plan_roles_after_deployment(draft, made)
+    plan_bindings(draft, made, late=True)
+    actions = draft.ordered_actions(_kept(draft, wanted.target, wanted.exclude))
+    diagnostics = sort_diagnostics(draft.diagnostics)
+    blocked = any(d.severity is Severity.ERROR for d in diagnostics)
+    plan = Plan(
+        reconciler_version=wanted.version,
+        created_at=snapshot.read_at.isoformat().replace("+00:00", "Z"),
+        spec=PlanSpec(
+            name=wanted.estate.metadata.name,
+            digest=wanted.digest,
+            files=wanted.files,
+            sources=dict(wanted.sources),
+            resolved=dict(wanted.resolved),
+        ),
+        endpoints=dict(wanted.endpoints),
+        summary=summarise(actions),
+        actions=actions,
+        drift=_all_drift(draft, actions),
+        diagnostics=tuple(_to_plan(d) for d in diagnostics),
+        unknown=tuple(sorted(draft.unknown)),
+        unreadable=tuple(draft.unknown[a] for a in sorted(draft.unknown)),
+        held=tuple(sorted(draft.held, key=lambda h: h.address)),
+        caller=snapshot.caller,
+        complete=not draft.unknown,
+        applyable=bool(actions) and not blocked,
+        bindings=dict(sorted(draft.bindings.items())),
+        target=wanted.target,
+        exclude=wanted.exclude,
+        requests=dict(sorted(snapshot.requests.items())),
+    )
+    return finish(plan)
+
+
+def _to_plan(diagnostic: Diagnostic) -> PlanDiagnostic:
+    return PlanDiagnostic.model_validate(diagnostic.to_json())
+
+
+def with_diagnostics(plan: Plan, found: Sequence[Diagnostic]) -> Plan:
+    """Return the plan with more findings; an error makes it not applyable."""
+    if not found:
+        return plan
+    blocked = any(d.severity is Severity.ERROR for d in found)
+    return finish(
+        plan.model_copy(
+            update={
+                "diagnostics": (*plan.diagnostics, *(_to_plan(d) for d in found)),
+                "applyable": plan.applyable and not blocked,
+            }
+        )
+    )
+
+
+def _kept(draft: Draft, target: Sequence[str], exclude: Sequence[str]) -> set[str]:
+    """Pick the actions of a run: targets with what they need, without what is excluded.
+
+    What depends on an excluded action is excluded with it.
+    """
+    kept = set(draft.actions)
+    if target:
+        hit = [i for i, a in draft.actions.items() if _any_match(a.address, target)]
+        kept = closure(hit, draft.edges)
+    if exclude:
+        followers: dict[str, list[str]] = {}
+        for action_id, before in draft.edges.items():
+            for b in before:
+                followers.setdefault(b, []).append(action_id)
+        dropped = [i for i, a in draft.actions.items() if _any_match(a.address, exclude)]
+        kept -= closure(dropped, followers)
+    return kept
+
+
+def _any_match(address: str, prefixes: Sequence[str]) -> bool:
+    return any(address_matches(address, p) for p in prefixes)
+
+
+def _all_drift(draft: Draft, actions: Sequence[Action]) -> tuple[DriftEntry, ...]:
+    """Return every difference: the ones classed while planning, and what is simply missing."""
+    classed = {d.address for d in draft.drift}
+    entries = list(draft.drift)
+    for action in actions:
+        if action.address not in classed:
+            classed.add(action.address)
+            entries.append(
+                DriftEntry(
+                    address=action.address,
+                    cause="field",
+                    text=action.reason.text,
+                    changes=action.changes,
+                    items=action.items,
+                    planned=True,
+                )
+            )
+    kept = {a.address for a in actions}
+    return tuple(
+        sorted(
+            (
+                e if e.address in kept or not e.planned else e.model_copy(update={"planned": False})
+                for e in entries
+            ),
+            key=lambda e: (e.address, e.cause, e.text),
+        )
+    )

@@ -1,0 +1,214 @@
+"""The plan: an immutable, serialisable graph of actions with what it was computed from.
+
+Reading and writing the documented JSON (design: format version 1.0) happens here; rendering for
+people does not. Two plans from the same spec and snapshot are equal byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reconciler.errors import PlanFileError
+from reconciler.plan.actions import Action, FieldChange, ItemChange
+
+__all__ = [
+    "FORMAT_VERSION",
+    "DriftEntry",
+    "HeldEntry",
+    "Plan",
+    "PlanDiagnostic",
+    "PlanSpec",
+    "PlanSummary",
+    "UnknownEntry",
+    "finish",
+    "load_plan",
+    "summarise",
+]
+
+FORMAT_VERSION = "1.0"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PlanSpec(_Model):
+    """The spec a plan was made from.
+
+    ``resolved`` holds secrets as ``${env.NAME}`` only; ``sources`` is the SHA-256 of each file's
+    bytes, by its path, so that an edit after planning is noticed where the file is at hand.
+    """
+
+    name: str
+    digest: str
+    files: tuple[str, ...] = ()
+    sources: dict[str, str] = Field(default_factory=dict)
+    resolved: dict[str, Any] = Field(default_factory=dict)
+
+
+class PlanSummary(_Model):
+    """Counts over ``actions``."""
+
+    actions: int = 0
+    destructive: int = 0
+    by_kind: dict[str, int] = Field(default_factory=dict)
+
+
+class DriftEntry(_Model):
+    """A difference between spec and live: ``incoming``, ``local``, ``field`` or ``held``.
+
+    ``planned`` tells whether an action of this plan removes it.
+    """
+
+    address: str
+    cause: str = Field(alias="class", serialization_alias="class")
+    text: str
+    items: tuple[ItemChange, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    planned: bool = False
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class HeldEntry(_Model):
+    """Something planned for later: a deployment with ``when: manual`` that was not targeted."""
+
+    address: str
+    text: str
+    items: tuple[ItemChange, ...] = ()
+
+
+class UnknownEntry(_Model):
+    """A resource that could not be read, and why; nothing is planned on top of it."""
+
+    address: str
+    text: str
+    remedy: str = ""
+
+
+class PlanDiagnostic(_Model):
+    """A finding, in the JSON form of ``reconciler.diagnostics.Diagnostic``."""
+
+    severity: str
+    code: str
+    summary: str
+    detail: str = ""
+    address: str | None = None
+    path: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class Plan(_Model):
+    """Everything ``apply`` needs and a reviewer may ask.
+
+    Attributes:
+        actions: in wave order, stable within a wave.
+        bindings: live id by address, for everything the actions refer to that existed.
+        unknown: addresses that could not be read; reasons stand in ``unreadable``.
+        caller: who planned, as a digest or an Entra object id; never a secret.
+        complete: nothing was unknown.
+        applyable: there is something to do, and nothing forbids it.
+        requests: how many requests planning made, by API.
+        fingerprint: SHA-256 over everything but ``created_at`` and ``requests``.
+    """
+
+    format_version: str = FORMAT_VERSION
+    reconciler_version: str
+    created_at: str
+    spec: PlanSpec
+    endpoints: dict[str, str]
+    summary: PlanSummary
+    actions: tuple[Action, ...] = ()
+    drift: tuple[DriftEntry, ...] = ()
+    diagnostics: tuple[PlanDiagnostic, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unreadable: tuple[UnknownEntry, ...] = ()
+    held: tuple[HeldEntry, ...] = ()
+    caller: str = ""
+    complete: bool = True
+    applyable: bool = True
+    bindings: dict[str, str] = Field(default_factory=dict)
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    requests: dict[str, int] = Field(default_factory=dict)
+    fingerprint: str = ""
+
+    def to_json(self) -> str:
+        """Write the documented JSON: two-space indent, stable key order, final newline."""
+        return json.dumps(self.to_data(), indent=2, ensure_ascii=False) + "\n"
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the documented JSON as plain data."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def summarise(actions: Iterable[Action]) -> PlanSummary:
+    """Count actions by kind, kinds sorted."""
+    listed = tuple(actions)
+    kinds = Counter(a.kind for a in listed)
+    return PlanSummary(
+        actions=len(listed),
+        destructive=sum(a.destructive for a in listed),
+        by_kind=dict(sorted(kinds.items())),
+    )
+
+
+def _fingerprint(data: Mapping[str, Any]) -> str:
+    kept = {k: v for k, v in data.items() if k not in {"created_at", "requests", "fingerprint"}}
+    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def finish(plan: Plan) -> Plan:
+    """Return the plan with its fingerprint filled in."""
+    return plan.model_copy(update={"fingerprint": _fingerprint(plan.to_data())})
+
+
+def load_plan(text: str, *, name: str) -> Plan:
+    """Read a plan file.
+
+    Args:
+        text: the file's content.
+        name: how to call the file in messages.
+
+    Raises:
+        PlanFileError: it is not a plan, is truncated or was edited, or its major format version
+            is not one this tool reads; the remedy is always to plan again.
+    """
+    remedy = "make a new plan with: reconciler plan SPEC --out FILE"
+    try:
+        data = json.loads(text)
+    except ValueError as e:
+        where = (
+            f" (line {e.lineno}, column {e.colno})" if isinstance(e, json.JSONDecodeError) else ""
+        )
+        raise PlanFileError(
+            f"{name} is not valid JSON{where}; it may be cut off", remedy=remedy
+        ) from e
+    if not isinstance(data, dict) or "format_version" not in data:
+        raise PlanFileError(f"{name} is not a plan file: it has no format_version", remedy=remedy)
+    version = str(data["format_version"])
+    if version.split(".", maxsplit=1)[0] != FORMAT_VERSION.split(".", maxsplit=1)[0]:
+        raise PlanFileError(
+            f"{name} has format version {version}; this tool reads {FORMAT_VERSION}", remedy=remedy
+        )
+    try:
+        plan = Plan.model_validate(data)
+    except ValidationError as e:
+        first = e.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise PlanFileError(f"{name} is damaged at {place}: {first['msg']}", remedy=remedy) from e
+    if plan.fingerprint != _fingerprint(data):
+        raise PlanFileError(
+            f"{name} was changed after it was written: its fingerprint does not match",
+            remedy=remedy,
+        )
+    return plan

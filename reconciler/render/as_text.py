@@ -1,0 +1,273 @@
+"""Plans, drift and findings as text for a terminal or a CI log.
+
+The last line is the answer: it never claims less than what stands above it. All names are
+escaped here, at the sink.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.plan.actions import Action, FieldChange, ItemChange, Verb, verb_of
+from reconciler.plan.plan import DriftEntry, Plan, PlanDiagnostic
+from reconciler.render.terminal import PLAIN, Paint, escape, shorten
+from reconciler.render.view import (
+    Finding,
+    differences,
+    drift_counts,
+    errors_in,
+    findings_of,
+    left_alone,
+    unreadable,
+    waits_for,
+    waves,
+)
+from reconciler.render.words import SYMBOLS, count, phrase, summary_line
+
+__all__ = [
+    "render_difference",
+    "render_drift",
+    "render_findings",
+    "render_plan",
+    "render_unknown",
+    "render_valid",
+]
+
+_MOST_ITEMS = 20
+_MOST_VALUE = 160
+_SENSITIVE = "(sensitive)"
+_LATER = "(known after apply)"
+_ITEM_SYMBOLS = {"Added": "+", "New": "+", "Deleted": "-"}
+
+
+def render_plan(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
+    """Return the plan as text, ending in its summary line.
+
+    Args:
+        quiet: only errors, what could not be read, and the last line.
+    """
+    out: list[str] = []
+    if not quiet:
+        out += _actions(plan, paint)
+        out += _section(
+            "Differences that are reported and left alone",
+            [line for d in left_alone(plan) for line in render_difference(d, paint)],
+            paint,
+        )
+        held = [
+            line
+            for h in plan.held
+            for line in (f"  · {escape(h.address)}: {escape(h.text)}", *_items(h.items, paint))
+        ]
+        out += _section("Held back", held, paint)
+    out += _section("Could not be read; nothing is planned on top of it", _unknown(plan), paint)
+    out += _findings(findings_of(plan.diagnostics), paint, errors_only=quiet)
+    if not quiet:
+        out += _footnotes(plan, paint)
+    out += _last_lines(plan, paint)
+    return "\n".join(out) + "\n"
+
+
+def render_drift(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
+    """Return how live differs from the spec, ending in a line that counts the differences."""
+    out: list[str] = []
+    found = differences(plan)
+    if found and not quiet:
+        out.append(paint.bold(f"Drift of {escape(plan.spec.name)}"))
+        for entry in found:
+            out += render_difference(entry, paint, fate=True)
+        out.append("")
+    out += _section("Could not be read; its drift is not known", _unknown(plan), paint)
+    out += _findings(findings_of(plan.diagnostics), paint, errors_only=quiet)
+    if not quiet:
+        out += _requests(plan, paint)
+    out.append(paint.bold(_drift_answer(plan)))
+    return "\n".join(out) + "\n"
+
+
+def render_findings(
+    found: Iterable[Diagnostic | PlanDiagnostic], *, paint: Paint = PLAIN, errors_only: bool = False
+) -> str:
+    """Return findings as text, errors last; ``""`` when there are none."""
+    lines = _findings(findings_of(found), paint, errors_only=errors_only)
+    return "\n".join(lines[:-1]) + "\n" if lines else ""
+
+
+def render_valid(name: str, files: Sequence[str], warnings: int, *, paint: Paint = PLAIN) -> str:
+    """Return the line that says a spec is valid."""
+    noted = f", {count(warnings, 'warning')}" if warnings else ""
+    return (
+        paint.bold(f"The spec {escape(name)} is valid ({count(len(files), 'file')}{noted}).") + "\n"
+    )
+
+
+def render_difference(entry: DriftEntry, paint: Paint, *, fate: bool = False) -> list[str]:
+    """Return one difference as lines; ``fate`` adds whether an apply removes it."""
+    ends = ""
+    if fate and entry.cause != "held":
+        ends = paint.dim(" (apply removes it)" if entry.planned else " (reported only)")
+    head = f"  {paint.yellow('!')} {escape(entry.address)}"
+    return [
+        f"{head} [{escape(entry.cause)}]: {escape(entry.text)}{ends}",
+        *_changes(entry.changes),
+        *_items(entry.items, paint),
+    ]
+
+
+def render_unknown(plan: Plan, paint: Paint = PLAIN) -> list[str]:
+    """Return what could not be read as a section of lines; empty when all was read."""
+    return _section("Could not be read", _unknown(plan), paint)
+
+
+def _actions(plan: Plan, paint: Paint) -> Iterator[str]:
+    if not plan.actions:
+        return
+    waits = waits_for(plan)
+    yield paint.bold(f"Plan for {escape(plan.spec.name)}")
+    for number, actions in waves(plan):
+        yield ""
+        yield paint.bold(f"Wave {number}")
+        for action in actions:
+            yield from _action(action, waits.get(action.id, ()), paint)
+    yield ""
+
+
+def _action(action: Action, waits: Sequence[str], paint: Paint) -> Iterator[str]:
+    mark = f"  {paint.red('DESTRUCTIVE')}" if action.destructive else ""
+    line = f"{escape(action.address)}: {escape(phrase(action))}{mark}"
+    yield f"  {_symbol(action, paint)} {line}"
+    if action.reason.text:
+        yield f"      {paint.dim(escape(action.reason.text))}"
+    yield from _changes(action.changes, later=action.after_unknown)
+    yield from _items(action.items, paint)
+    if action.after_unknown:
+        outcomes = "; or ".join(escape(o) for o in action.outcomes)
+        yield f"      {_LATER}" + (f": {outcomes}" if outcomes else "")
+    if waits:
+        yield f"      waits for: {', '.join(escape(w) for w in waits)}"
+
+
+def _symbol(action: Action, paint: Paint) -> str:
+    verb = verb_of(action.kind)
+    colour = {Verb.CREATE: paint.green, Verb.CHANGE: paint.yellow, Verb.DESTROY: paint.red}
+    return colour.get(verb, paint.cyan)(SYMBOLS[verb])
+
+
+def _changes(changes: Iterable[FieldChange], *, later: bool = False) -> Iterator[str]:
+    for change in changes:
+        after = _LATER if later and change.after is None else _value(change.after)
+        yield f"      {escape(change.path)}: {_value(change.before)} -> {after}"
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - any JSON
+    if value is None:
+        return "(none)"
+    if value == _SENSITIVE:
+        return _SENSITIVE
+    return escape(shorten(json.dumps(value, ensure_ascii=False, default=str), _MOST_VALUE))
+
+
+def _items(items: Sequence[ItemChange], paint: Paint) -> Iterator[str]:
+    for item in items[:_MOST_ITEMS]:
+        notes = [item.change]
+        if item.conflict:
+            notes.append(f"conflict: {item.conflict}")
+        if item.detail:
+            notes.append(shorten(item.detail, _MOST_VALUE))
+        symbol = _ITEM_SYMBOLS.get(item.change, "~")
+        told = paint.dim(f"({escape('; '.join(notes))})")
+        yield f"      {symbol} {escape(item.type)} {escape(item.name)}  {told}"
+    if len(items) > _MOST_ITEMS:
+        yield f"      … and {len(items) - _MOST_ITEMS:,} more"
+
+
+def _unknown(plan: Plan) -> list[str]:
+    lines = []
+    for entry in unreadable(plan):
+        lines.append(f"  ? {escape(entry.address)}: {escape(entry.text)}")
+        if entry.remedy:
+            lines.append(f"      {escape(entry.remedy)}")
+    return lines
+
+
+def _section(title: str, lines: Sequence[str], paint: Paint) -> list[str]:
+    return [paint.bold(title), *lines, ""] if lines else []
+
+
+def _findings(found: Iterable[Finding], paint: Paint, *, errors_only: bool) -> list[str]:
+    """Return findings as lines, each followed by an empty one."""
+    lines: list[str] = []
+    for finding in found:
+        stops = finding.severity is Severity.ERROR
+        if errors_only and not stops:
+            continue
+        label = (paint.red if stops else paint.yellow)(f"{finding.severity.value}:")
+        lines.append(f"{label} {escape(finding.summary)}")
+        if finding.place:
+            lines.append(f"  --> {escape(finding.place)}")
+        lines += [f"  {escape(line)}" for line in finding.detail.splitlines()]
+        lines.append("")
+    return lines
+
+
+def _footnotes(plan: Plan, paint: Paint) -> Iterator[str]:
+    loses = sum(a.destructive for a in plan.actions)
+    if loses:
+        yield paint.red(f"{count(loses, 'action')} marked DESTRUCTIVE may lose what people made.")
+    yield from _requests(plan, paint)
+
+
+def _requests(plan: Plan, paint: Paint) -> Iterator[str]:
+    made = sum(plan.requests.values())
+    if made:
+        yield paint.dim(f"Read with {count(made, 'request')}.")
+
+
+def _last_lines(plan: Plan, paint: Paint) -> Iterator[str]:
+    errors = errors_in(plan)
+    if errors:
+        verb = "is" if errors == 1 else "are"
+        refused = f"This plan cannot be applied: {count(errors, 'error')} {verb} reported above."
+        yield paint.red(refused)
+    if plan.actions:
+        yield paint.bold(summary_line(plan.actions))
+    elif not errors:
+        yield paint.bold(_no_changes(plan))
+
+
+def _no_changes(plan: Plan) -> str:
+    sentences = []
+    left = len(left_alone(plan)) + len(plan.held)
+    if left:
+        verb = "is" if left == 1 else "are"
+        sentences.append(f"{count(left, 'difference')} {verb} reported and left alone.")
+    unknown = len(unreadable(plan))
+    if unknown:
+        sentences.append(f"{count(unknown, 'resource')} could not be read.")
+    if not sentences:
+        partial = plan.target or plan.exclude
+        whole = "The estate matches the spec."
+        sentences.append("What was selected matches the spec." if partial else whole)
+    return " ".join(("No changes.", *sentences))
+
+
+def _drift_answer(plan: Plan) -> str:
+    counts = drift_counts(plan)
+    errors, unknown = errors_in(plan), len(unreadable(plan))
+    sentences = []
+    if counts:
+        listed = ", ".join(f"{n} {escape(cause)}" for cause, n in counts.items())
+        sentences.append(f"Drift: {count(sum(counts.values()), 'difference')} ({listed}).")
+    elif errors or unknown:
+        sentences.append("No drift was found where it could be looked for.")
+    else:
+        return "No drift. The live state matches the spec."
+    if unknown:
+        sentences.append(f"{count(unknown, 'resource')} could not be read.")
+    if errors:
+        verb = "is" if errors == 1 else "are"
+        sentences.append(f"{count(errors, 'error')} {verb} reported above.")
+    return " ".join(sentences)
