@@ -72,6 +72,8 @@ class Emulator:
                 await self._open(listener)
                 stack.pop_all()  # from here on the web server owns the socket
         except BaseException:
+            # Half a scenario is nothing to keep: the next start would take it for a whole one.
+            self.world.dirty = False
             await self.stop()
             raise
 
