@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,14 +18,13 @@ from reconciler.clients.http import Service, Transport
 from reconciler.clients.services import Services
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import PlanRefused, PlanStale, ReconcilerError, SpecError
-from reconciler.execute.events import ApplyResult, Listener, Outcome
+from reconciler.execute.events import ActionOutcome, ApplyResult, Listener, Outcome
 from reconciler.execute.executor import execute
 from reconciler.execute.run import Run
 from reconciler.live.read import read_estate
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
 from reconciler.plan.plan import Plan
-from reconciler.policies.limits import limit_findings
 from reconciler.policies.protect import CODE as PROTECTED
 from reconciler.policies.protect import protected_destroys
 from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
@@ -133,7 +132,7 @@ _CALL_DEADLINE_S = 300.0
 async def _plan_with(services: Services, wanted: PlanInput, settings: Settings) -> Plan:
     snapshot = await read_estate(wanted.estate, services, reads=settings.reads)
     plan = build_plan(wanted, snapshot)
-    return with_diagnostics(plan, [*protected_destroys(plan, wanted.estate), *limit_findings(plan)])
+    return with_diagnostics(plan, protected_destroys(plan, wanted.estate))
 
 
 def _input_of(
@@ -326,7 +325,11 @@ async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> A
         outcomes = await execute(run, parallelism=settings.parallelism, listener=listener)
         if not all(o.ok for o in outcomes):
             return ApplyResult(outcomes)
-        after = await _plan_with(services, wanted, settings)
+        try:
+            after = await _plan_with(services, wanted, settings)
+        except ReconcilerError:
+            # What was done stays done and is told; that it could not be checked is told too.
+            return ApplyResult(outcomes)
     done = {o.action_id for o in outcomes if o.outcome is Outcome.DONE}
     again = [a for a in after.actions if a.id in done]
     residual = tuple(a.id for a in again if _is_residual(a))
@@ -368,13 +371,23 @@ async def apply_spec(
         if not any(o.outcome is Outcome.REFUSED for o in result.outcomes):
             break
         plan = await make_plan(loaded, settings, target=target, exclude=exclude)
+        if any(d.severity == "error" for d in plan.diagnostics):
+            break
         more = sorted({a.id for a in plan.actions if a.destructive} - approved)
         if more:
             raise PlanRefused(
                 f"things moved, and the plan made anew would also destroy: {', '.join(more)}",
                 remedy="look at the new plan and approve it: reconciler apply again",
             )
-        if exit_code_of(plan) or not plan.actions:
-            break
+        before = [o for o in result.outcomes if o.outcome is Outcome.DONE]
         result = await apply_plan(plan, settings, listener=listener)
+        result = replace(result, outcomes=_joined(before, result.outcomes))
     return result
+
+
+def _joined(
+    before: Sequence[ActionOutcome], now: Sequence[ActionOutcome]
+) -> tuple[ActionOutcome, ...]:
+    """Put what earlier attempts did before what the last one did, each action once."""
+    latest = {o.action_id for o in now}
+    return (*(o for o in before if o.action_id not in latest), *now)

@@ -12,7 +12,7 @@ from pathlib import Path
 from reconciler import engine
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.errors import PlanFileError, ReconcilerError
+from reconciler.errors import PlanFileError, ReconcilerError, UsageError
 from reconciler.plan.plan import Plan, load_plan
 from reconciler.policies.protect import CODE as PROTECTED
 from reconciler.render.as_json import findings_json
@@ -46,7 +46,17 @@ def settings_of(args: Namespace) -> engine.Settings:
 
 
 def read_spec(args: Namespace) -> LoadResult:
-    """Read the spec named on the command line; never raises for what the files hold."""
+    """Read the spec named on the command line; what is wrong in it stands in the result.
+
+    Raises:
+        UsageError: a plan file stands where a spec should.
+    """
+    for path in args.paths:
+        if is_plan_file(path):
+            raise UsageError(
+                f"{path} is a plan file, not a spec",
+                remedy=f"run: reconciler show {path}, or: reconciler apply {path}",
+            )
     return load_spec(args.paths, variables=dict(args.var), var_files=args.var_file)
 
 
@@ -89,6 +99,8 @@ def is_plan_file(path: Path) -> bool:
     is about plans. What cannot be read is left to the spec's reader to report.
     """
     try:
+        if not path.is_file():  # opening a pipe would wait for somebody to write into it
+            return False
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from reconciler import engine
 from reconciler.cli.common import (
-    is_plan_file,
     read_spec,
     report_invalid,
     settings_of,
@@ -29,7 +28,6 @@ __all__ = ["exit_code", "run"]
 def run(args: Namespace) -> int:
     """Plan, show the plan, save it if asked, and return the exit code."""
     console = Console.of(args)
-    _refuse_plan_files(args.paths, "show")
     loaded = read_spec(args)
     if args.out is not None:
         _check_out(args.out, (*args.paths, *(Path(f) for f in loaded.files)))
@@ -79,11 +77,3 @@ def _check_out(path: Path, specs: Iterable[Path]) -> None:
         raise UsageError(
             f"argument --out: there is no directory {path.parent}", remedy="make it first"
         )
-
-
-def _refuse_plan_files(paths: Iterable[Path], command: str) -> None:
-    for path in paths:
-        if is_plan_file(path):
-            raise UsageError(
-                f"{path} is a plan file, not a spec", remedy=f"run: reconciler {command} {path}"
-            )

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -272,6 +273,8 @@ def _azure_identity(
 def _make_azure_credential(environ: Mapping[str, str], mode: str | None) -> TokenSource:
     import azure.identity as library  # noqa: PLC0415 - costs start-up time
 
+    # What fails is in the error that is raised; the library would print it a second time.
+    logging.getLogger("azure.identity").addHandler(logging.NullHandler())
     match mode:
         case None:
             return library.DefaultAzureCredential()

@@ -11,7 +11,7 @@ import binascii
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
@@ -130,7 +130,7 @@ class Answer:
     raw: bytes | None = None
     content_type: str | None = None
     json_null: bool = False
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncGenerator[bytes] | None = None
 
     def content(self) -> bytes:
         """Return the bytes to send when there is no stream; JSON is compact."""

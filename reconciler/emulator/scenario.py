@@ -13,12 +13,20 @@ from typing import Any
 import yaml
 
 from reconciler.emulator.azdo.branches import settle_default, settle_head
+from reconciler.emulator.azdo.render import is_guid
 from reconciler.emulator.azdo.repositories import make_repository
-from reconciler.emulator.azdo.state import GitRepository, Organization, Project
+from reconciler.emulator.azdo.state import (
+    GitRepository,
+    ImportRequest,
+    Organization,
+    Project,
+    ServiceEndpoint,
+)
 from reconciler.emulator.fabric import scenario as fabric
 from reconciler.emulator.github_state import GitHubRepository
 from reconciler.emulator.scenario_content import folder_files, resolve
 from reconciler.emulator.scenario_error import ScenarioError
+from reconciler.emulator.scenario_later import load_later
 from reconciler.emulator.world import World, new_id
 
 __all__ = ["load", "load_file"]
@@ -32,9 +40,18 @@ _TOP_KEYS = frozenset(
         "connections",
         "workspaces",
         "pipelines",
+        "pushes",
+        "portal",
     }
 )
-_REPOSITORY_KEYS = frozenset({"name", "id", "branch", "content", "directory", "disabled"})
+_PROJECT_KEYS = frozenset(
+    {"name", "id", "description", "visibility", "repositories", "serviceEndpoints"}
+)
+_REPOSITORY_KEYS = frozenset(
+    {"name", "id", "branch", "content", "directory", "disabled", "imports"}
+)
+_ENDPOINT_KEYS = frozenset({"name", "id", "url", "username", "password"})
+_IMPORT_KEYS = frozenset({"url", "status", "error"})
 _GITHUB_KEYS = frozenset(
     {"owner", "repository", "branch", "content", "directory", "private", "failImports"}
 )
@@ -84,6 +101,7 @@ def load(world: World, data: dict[str, Any], base: Path) -> None:
     for index, entry in enumerate(_entries(data, "github", "")):
         _load_github(world, entry, f"github[{index}]", base)
     fabric.load(world, data, base)
+    load_later(world, data, base)
     world.touch()
 
 
@@ -101,7 +119,7 @@ def _load_organization(world: World, data: dict[str, Any], where: str, base: Pat
 def _load_project(
     world: World, organization: Organization, data: dict[str, Any], where: str, base: Path
 ) -> None:
-    _known(data, frozenset({"name", "id", "description", "visibility", "repositories"}), where)
+    _known(data, _PROJECT_KEYS, where)
     name = _text(data, "name", where)
     project = world.azdo.find_project(organization.name, name)
     if project is None:
@@ -120,6 +138,55 @@ def _load_project(
     if not any(r.project_id == project.id for r in world.azdo.repositories.values()):
         # Every project has at least one repository, first the one with its own name.
         make_repository(world, project, project.name)
+    for index, entry in enumerate(_entries(data, "serviceEndpoints", where)):
+        _load_endpoint(world, project, entry, f"{where}.serviceEndpoints[{index}]")
+
+
+def _load_endpoint(world: World, project: Project, data: dict[str, Any], where: str) -> None:
+    """Load a service endpoint of type Other Git. Source: azure-devops-import.md section 5."""
+    _known(data, _ENDPOINT_KEYS, where)
+    name = _text(data, "name", where)
+    endpoint = ServiceEndpoint(
+        id=_text(data, "id", where, default=new_id()).lower(),
+        name=name,
+        type="git",
+        url=_text(data, "url", where),
+        scheme="UsernamePassword",
+        username=_text(data, "username", where, default=""),
+        password=_text(data, "password", where, default=""),
+        created_at=world.clock.timestamp(),
+        created_by=world.default_caller.id,
+        organization=project.organization,
+        project_references=[
+            {"projectReference": {"id": project.id, "name": project.name}, "name": name}
+        ],
+    )
+    world.azdo.endpoints[endpoint.id] = endpoint
+
+
+def _load_import(world: World, repository: GitRepository, data: dict[str, Any], where: str) -> None:
+    """Load an import request that has ended; what it brought is the repository's content."""
+    _known(data, _IMPORT_KEYS, where)
+    status = _text(data, "status", where, default="failed")
+    if status not in {"failed", "completed", "abandoned"}:
+        raise ScenarioError(f"{where}.status: failed, completed or abandoned is expected")
+    failed = status == "failed"
+    request = ImportRequest(
+        id=world.azdo.next_import_id,
+        repository_id=repository.id,
+        url=_text(data, "url", where),
+        status=status,
+        step=2 if failed else 6,
+        error=_text(data, "error", where, default="this remote has never connected")
+        if failed
+        else None,
+        started_at=world.clock.timestamp(),
+        fetched="",
+        due=True,
+        attempt=1,
+    )
+    world.azdo.next_import_id += 1
+    world.azdo.imports[str(request.id)] = request
 
 
 def _load_repository(
@@ -135,12 +202,14 @@ def _load_repository(
         project_id=project.id,
         created_at=world.clock.timestamp(),
     )
-    if world.repos.exists(repository.key):
-        raise ScenarioError(f"{where}.id: {repository.id} is taken")
-    world.repos.create(repository.key, _text(data, "branch", where, default="main"))
+    if not is_guid(repository.id) or repository.id in world.azdo.repositories:
+        raise ScenarioError(f"{where}.id: {repository.id} is taken, or no id")
+    _create(world, repository.key, _text(data, "branch", where, default="main"))
     world.azdo.repositories[repository.id] = repository
     _commit_content(world, repository.key, data, where, base)
     settle_default(world, repository)
+    for index, entry in enumerate(_entries(data, "imports", where)):
+        _load_import(world, repository, entry, f"{where}.imports[{index}]")
     repository.is_disabled = _flag(data, "disabled", where)
 
 
@@ -156,7 +225,7 @@ def _load_github(world: World, data: dict[str, Any], where: str, base: Path) -> 
         raise ScenarioError(f"{where}: owner and repository are single names")
     if repository.key in world.github.repositories:
         raise ScenarioError(f"{where}.repository: {repository.name} exists already")
-    world.repos.create(repository.key, _text(data, "branch", where, default="main"))
+    _create(world, repository.key, _text(data, "branch", where, default="main"))
     world.github.repositories[repository.key] = repository
     _commit_content(world, repository.key, data, where, base)
     settle_head(world, repository.key)
@@ -165,6 +234,12 @@ def _load_github(world: World, data: dict[str, Any], where: str, base: Path) -> 
         raise ScenarioError(f"{where}.failImports: a number is expected")
     if failures:
         world.azdo.failing_sources[repository.key] = failures
+
+
+def _create(world: World, key: str, branch: str) -> None:
+    """Make a repository that the state does not know; one left by a failed start goes first."""
+    world.repos.delete(key)
+    world.repos.create(key, branch)
 
 
 def _names(repository: GitHubRepository) -> tuple[str, str]:

@@ -130,9 +130,10 @@ async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
         status=answer.status,
         headers={"Content-Type": content_type or "application/octet-stream", **answer.headers},
     )
-    await response.prepare(request)
-    async for chunk in answer.stream:
-        await response.write(chunk)
+    async with contextlib.aclosing(answer.stream) as chunks:
+        await response.prepare(request)
+        async for chunk in chunks:
+            await response.write(chunk)
     await response.write_eof()
     return response
 

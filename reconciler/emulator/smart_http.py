@@ -7,8 +7,10 @@ HTTP backend does it. Protocol version 2 passes through ``GIT_PROTOCOL``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from reconciler.emulator.http import Answer
@@ -52,15 +54,22 @@ async def run_git(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=git_environment() if environment is None else environment,
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(timeout_s):
             output, errors = await process.communicate()
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _end(process)
     return process.returncode or 0, output, errors
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End git and the helpers it started; they share its process group and its pipes."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
 
 
 async def advertise(path: Path, service: str, protocol: str | None) -> Answer:
@@ -96,7 +105,20 @@ async def rpc(path: Path, service: str, body: bytes, protocol: str | None) -> An
     A fetch is streamed. A push is answered when git is done, so that whoever reads the repository
     after the answer sees the new refs.
     """
-    process = await asyncio.create_subprocess_exec(
+    answer = Answer(200, content_type=f"application/x-{service}-result", headers=dict(_NO_CACHE))
+    if service == "git-receive-pack":
+        process = await _start(path, service, protocol)
+        try:
+            answer.raw, _ = await process.communicate(body)
+        finally:
+            await _end(process)
+    else:
+        answer.stream = _stream(path, service, body, protocol)
+    return answer
+
+
+async def _start(path: Path, service: str, protocol: str | None) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         "git",
         service.removeprefix("git-"),
         "--stateless-rpc",
@@ -105,28 +127,28 @@ async def rpc(path: Path, service: str, body: bytes, protocol: str | None) -> An
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env=git_environment(protocol),
+        start_new_session=True,
     )
-    answer = Answer(200, content_type=f"application/x-{service}-result", headers=dict(_NO_CACHE))
-    if service == "git-receive-pack":
-        answer.raw, _ = await process.communicate(body)
-    else:
-        answer.stream = _stream(process, body)
-    return answer
 
 
-async def _stream(process: asyncio.subprocess.Process, body: bytes) -> AsyncIterator[bytes]:
+async def _stream(
+    path: Path, service: str, body: bytes, protocol: str | None
+) -> AsyncGenerator[bytes]:
+    """Start git at the first chunk, so that an answer nobody reads leaves no process behind."""
+    process = await _start(path, service, protocol)
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("git was started without pipes")
     feeder = asyncio.create_task(_feed(process.stdin, body))
     try:
         while chunk := await process.stdout.read(_CHUNK):
             yield chunk
-    finally:
-        if process.returncode is None and not process.stdout.at_eof():
-            # The client is gone in the middle of a clone; git must not wait for it.
-            process.kill()
         await feeder
         await process.wait()
+    finally:
+        # Git must not wait for a client that is gone in the middle of a clone.
+        feeder.cancel()
+        await asyncio.gather(feeder, return_exceptions=True)
+        await _end(process)
 
 
 async def _feed(pipe: asyncio.StreamWriter, body: bytes) -> None:

@@ -134,6 +134,7 @@ class World:
         self.faults = Faults()
         self.log = RequestLog()
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self.internal_key = secrets.token_hex(16)
         self._sequence = itertools.count(1)
 
@@ -187,11 +188,18 @@ class World:
             except Exception:  # noqa: BLE001 - one broken effect must not end all requests
                 _LOG.exception("the effect %s failed", first.kind)
 
+    def cancel_task(self, name: str) -> None:
+        """Cancel a task if there is one; ``close`` waits until it has ended."""
+        task = self.tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
     def reset(self) -> None:
         """Forget everything; the clock keeps its time and the request log its entries."""
-        for task in self.tasks.values():
-            task.cancel()
-        self.tasks.clear()
+        for name in list(self.tasks):
+            self.cancel_task(name)
         self.faults.clear()
         self.repos.clear()
         self.azdo = AzdoState()
@@ -240,10 +248,9 @@ class World:
 
     async def close(self) -> None:
         """End what still runs, write what is left to write, remove what was only temporary."""
-        running = list(self.tasks.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for name in list(self.tasks):
+            self.cancel_task(name)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self.save()
         if self._temporary:
             shutil.rmtree(self._root, ignore_errors=True)

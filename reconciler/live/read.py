@@ -28,7 +28,7 @@ from reconciler.errors import (
     ReconcilerError,
     UsageError,
 )
-from reconciler.ids import Address, address
+from reconciler.ids import Address, address, split_address
 from reconciler.live.git import read_binding, read_content
 from reconciler.live.items import read_definition, read_items
 from reconciler.live.models import (
@@ -144,10 +144,11 @@ class _Reader:
         except UsageError:
             raise
         except AuthFailed as e:
-            if not e.path.startswith("/v1"):
-                self._mark(where, what, e)
-                return None
-            raise
+            # A sign-in that fails before the request is sent has no path to tell the service by.
+            if split_address(where)[0] != "repositories":
+                raise
+            self._mark(where, what, e)
+            return None
         except (ClientError, OperationError) as e:
             self._mark(where, what, e)
             return None

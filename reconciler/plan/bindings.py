@@ -203,7 +203,11 @@ def _plan_connect(
     target = target_of(at.git)
     content = live.content if live else draft.snapshot.bindings.get(at.where, _NO_BINDING).content
     first = _first_sync(draft, at, content, live_workspace)
-    if not _has_capacity(draft, at, live_workspace) or not _target_found(draft, at, content):
+    if (
+        not _has_capacity(draft, at, live_workspace)
+        or not _target_found(draft, at, content)
+        or not _may_sign_in(draft, at, choice)
+    ):
         return
     if first == "refuse":
         _refuse_first_sync(draft, at, live_workspace, content)
@@ -230,6 +234,22 @@ _NO_BINDING = LiveBinding(state=None)  # type: ignore[arg-type]
 
 def _choice_text(choice: GitCredentialChoice) -> str:
     return f"connection {choice.connection}" if choice.connection else choice.source
+
+
+def _may_sign_in(draft: Draft, at: _Binding, choice: GitCredentialChoice | None) -> bool:
+    """GitHub is connected with a configured connection only.
+
+    Source: fabric-api.md section 6.2 (GitConnectRequest, myGitCredentials), spec.
+    """
+    if at.git.provider != "GitHub" or (choice is not None and choice.connection is not None):
+        return True
+    draft.error(
+        "connection_needed",
+        "GitHub is connected through a Fabric connection, and the binding names none.",
+        "Add git.credentials: {connection: NAME} with a connection of type GitHubSourceControl.",
+        at.where,
+    )
+    return False
 
 
 def _target_found(draft: Draft, at: _Binding, content: TargetContent | None) -> bool:

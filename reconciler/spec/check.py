@@ -214,7 +214,6 @@ def _connections(estate: Estate) -> Iterator[Finding]:
 def _workspace(spec: WorkspaceSpec, path: Path) -> Iterator[Finding]:
     where = workspace_address(spec)
     if spec.state == "absent":
-        yield from _absent(spec, path, where, "workspace")
         if spec.create:
             yield Finding(
                 (*path, "create"),
@@ -230,19 +229,6 @@ def _workspace(spec: WorkspaceSpec, path: Path) -> Iterator[Finding]:
             "reserved_name",
             '"Admin monitoring" is reserved by Fabric.',
             "Choose another name.",
-            where,
-        )
-
-
-def _absent(
-    spec: WorkspaceSpec | PipelineSpec, path: Path, where: Address, noun: str
-) -> Iterator[Finding]:
-    if spec.protect:
-        yield Finding(
-            (*path, "state"),
-            "protected",
-            f"The {noun} is protected and cannot be deleted.",
-            "Add protect: false, which is the consent to delete it with everything in it.",
             where,
         )
 
@@ -389,10 +375,8 @@ def _declared_stage_workspace(
 
 
 def _pipeline(spec: PipelineSpec, path: Path) -> Iterator[Finding]:
-    where = pipeline_address(spec)
     if spec.state == "absent":
-        yield from _absent(spec, path, where, "pipeline")
-        return
+        return  # whether it may go is the protect policy's to say, when the plan is made
     for index, stage in enumerate(spec.stages):
         if stage.state == "absent":
             # Source: fabric-api.md section 7.1, spec: no call adds or removes a stage.

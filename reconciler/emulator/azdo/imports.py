@@ -266,9 +266,7 @@ def _conclude(world: World, request: ImportRequest) -> None:
 
 def _abandon(world: World, request: ImportRequest, repository: GitRepository) -> None:
     """Make a request inactive; what a running fetch brings is thrown away [assumed]."""
-    task = world.tasks.pop(str(request.id), None)
-    if task is not None:
-        task.cancel()
+    world.cancel_task(str(request.id))
     if request.status in _RUNNING:
         request.step = _progress(world, request)[1]
     request.status = "abandoned"

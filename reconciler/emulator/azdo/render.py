@@ -5,6 +5,7 @@ Source: azure-devops-import.md sections 2.2, 3 and 4 (recorded) and git.json (sp
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -25,7 +26,7 @@ __all__ = [
     "repository_url",
 ]
 
-_GUID_DASHES = (8, 13, 18, 23)
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def moment(time_s: float) -> str:
@@ -35,7 +36,7 @@ def moment(time_s: float) -> str:
 
 def is_guid(text: str) -> bool:
     """Whether a path segment is an id rather than a name."""
-    return len(text) == 36 and all(text[index] == "-" for index in _GUID_DASHES)
+    return _GUID.fullmatch(text) is not None
 
 
 def listing(values: list[Any], headers: dict[str, str] | None = None) -> Answer:

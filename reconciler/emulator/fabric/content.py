@@ -15,6 +15,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from reconciler.emulator.blobs import BlobStore
@@ -30,6 +31,7 @@ _WORKSPACE = re.compile(
     re.IGNORECASE,
 )
 _CACHED = 8192
+_Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def git_id(content: bytes) -> str:
@@ -74,7 +76,8 @@ class Contents:
     def __init__(self) -> None:
         self._git_ids: dict[str, str] = {}
         self._guids: dict[str, frozenset[str]] = {}
-        self._exchanged: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], str] = OrderedDict()
+        # By store: what an exchange made is kept in the store it was asked for only.
+        self._exchanged: WeakKeyDictionary[BlobStore, OrderedDict[_Key, str]] = WeakKeyDictionary()
 
     def git_id(self, blobs: BlobStore, digest: str) -> str:
         """Return the git id of a kept blob."""
@@ -98,13 +101,13 @@ class Contents:
         pairs = exchange.relevant(self.guids(blobs, digest))
         if not pairs:
             return digest
+        known = self._exchanged.setdefault(blobs, OrderedDict())
         key = (digest, pairs)
-        found = self._exchanged.get(key)
+        found = known.get(key)
         if found is None:
-            found = blobs.put(exchange.apply(blobs.get(digest)))
-            self._exchanged[key] = found
-            if len(self._exchanged) > _CACHED:
-                self._exchanged.popitem(last=False)
+            found = known[key] = blobs.put(exchange.apply(blobs.get(digest)))
+            if len(known) > _CACHED:
+                known.popitem(last=False)
         return found
 
 

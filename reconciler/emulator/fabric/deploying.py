@@ -1,4 +1,4 @@
-"""Deployments: what may be deployed, the copy itself, and the history.
+"""Deployments: what may be deployed, and the copy itself.
 
 Source: fabric-api.md sections 7.2 to 7.4.
 """
@@ -19,14 +19,12 @@ from reconciler.emulator.fabric.errors import (
     detail,
     forbidden,
     invalid,
-    not_found,
     refuse,
     related,
 )
-from reconciler.emulator.fabric.gitwork import type_rank
+from reconciler.emulator.fabric.history import deployment_wire
 from reconciler.emulator.fabric.itemformat import directory_leaf
 from reconciler.emulator.fabric.lro import begin, operation
-from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.pairing import (
     PIPELINE_UNSUPPORTED,
     deployable_items,
@@ -42,6 +40,7 @@ from reconciler.emulator.fabric.state import (
     Pipeline,
     Workspace,
 )
+from reconciler.emulator.fabric.updating import type_rank
 from reconciler.emulator.fabric.workspaces import (
     check_workspace_name,
     make_workspace,
@@ -285,13 +284,13 @@ def _difference(
 ) -> str:
     """Compare an item with its pair as a deployment would leave it.
 
-    The name is not compared: the target keeps its own. Another folder counts as different.
+    Another name or another folder counts as different.
     """
     if there is None or route.target is None:
         return "New"
     same = (
         _copied(world, item, exchange) == there.parts
-        and item.description == there.description
+        and (item.name, item.description) == (there.name, there.description)
         and folder_path(route.source, item.folder_id) == folder_path(route.target, there.folder_id)
     )
     return "NoDifference" if same else "Different"
@@ -434,9 +433,28 @@ def _copy(
     if there is None:
         there = _new_item(world, route, target, item, parts, folder_id)
     else:
+        _rename(target, there, item.name)
         there.parts, there.description, there.folder_id = parts, item.description, folder_id
+    # Members of the metadata that are not ours to know travel with the item.
+    there.platform = item.platform
     route.pipeline.stages[route.target_order].deployed[there.id] = wire.now(world)
     return there
+
+
+def _rename(target: Workspace, there: Item, name: str) -> None:
+    """Give a paired item its source's name.
+
+    Source: Learn, deployment-pipelines/compare-pipeline-content, docs: a deployed item overrides
+    its pair's metadata, including its name; that a namesake stops it is assumed.
+    """
+    if there.name == name:
+        return
+    if find_item(target, there.type, name) is not None:
+        raise OperationFailed(
+            "DuplicateDisplayNameAndType",
+            f"The target already has an item of type {there.type} named {name}",
+        )
+    there.name = name
 
 
 def _new_item(
@@ -473,74 +491,4 @@ def _new_item(
     return made
 
 
-def deployment_wire(deployment: Deployment, *, extended: bool) -> dict[str, Any]:
-    """Return an operation of the history; ``extended`` adds the execution plan (section 7.3)."""
-    diffs = [step.diff for step in deployment.steps]
-    found: dict[str, Any] = {
-        "id": deployment.id,
-        "type": "Deploy",
-        "status": deployment.status,
-        "lastUpdatedTime": wire.plain_time(deployment.updated),
-        "sourceStageId": deployment.source_stage_id,
-        "targetStageId": deployment.target_stage_id,
-        "performedBy": {"id": deployment.performed_by, "type": deployment.performed_by_type},
-        "preDeploymentDiffInformation": {
-            "newItemsCount": diffs.count("New"),
-            "differentItemsCount": diffs.count("Different"),
-            "noDifferenceItemsCount": diffs.count("NoDifference"),
-        },
-    }
-    if deployment.started is not None:
-        found["executionStartTime"] = wire.zulu_time(deployment.started)
-    if deployment.ended is not None:
-        found["executionEndTime"] = wire.zulu_time(deployment.ended)
-    if deployment.note is not None:
-        found["note"] = {"content": deployment.note, "isTruncated": False}
-    if extended:
-        found["executionPlan"] = {"steps": [_step_wire(step) for step in deployment.steps]}
-    return found
-
-
-def _step_wire(step: DeploymentStep) -> dict[str, Any]:
-    ends = {
-        "sourceItemId": step.source_id,
-        "sourceItemDisplayName": step.source_name,
-        "itemType": step.item_type,
-    }
-    if step.target_id is not None:
-        ends["targetItemId"] = step.target_id
-        ends["targetItemDisplayName"] = step.target_name or ""
-    found: dict[str, Any] = {
-        "index": step.index,
-        "description": step.description,
-        "status": step.status,
-        "preDeploymentDiffState": step.diff,
-        "sourceAndTarget": ends,
-    }
-    if step.error is not None:
-        found["error"] = step.error
-    return found
-
-
-async def list_operations(world: World, call: Call) -> Answer:
-    """List the 20 most recent deployments, newest first (the order is assumed)."""
-    pipeline = pipeline_of(world, call)
-    entries = [deployment_wire(entry, extended=False) for entry in reversed(pipeline.history)]
-    return paged(world, call, entries)
-
-
-async def get_operation(world: World, call: Call) -> Answer:
-    """Answer with one deployment by its deployment-id, with the execution plan."""
-    pipeline = pipeline_of(world, call)
-    for entry in pipeline.history:
-        if entry.id == call.params["operationId"].lower():
-            return Answer(200, deployment_wire(entry, extended=True))
-    raise not_found("EntityNotFound")
-
-
-_ONE = "/v1/deploymentPipelines/{pipelineId}"
-ROUTES = [
-    Route("POST", f"{_ONE}/deploy", deploy, "pipelines.deploy"),
-    Route("GET", f"{_ONE}/operations", list_operations, "pipelines.operations.list"),
-    Route("GET", f"{_ONE}/operations/{{operationId}}", get_operation, "pipelines.operations.get"),
-]
+ROUTES = [Route("POST", "/v1/deploymentPipelines/{pipelineId}/deploy", deploy, "pipelines.deploy")]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
 from reconciler.emulator.fabric.access import connection_for, workspace_of
+from reconciler.emulator.fabric.committing import commit_plan
 from reconciler.emulator.fabric.errors import detail, invalid, refuse
-from reconciler.emulator.fabric.gitwork import align_logical_ids, commit_plan, update_plan
 from reconciler.emulator.fabric.lro import begin, finish_operation, operation
 from reconciler.emulator.fabric.state import GitBinding, GitCredential, Operation, Workspace
 from reconciler.emulator.fabric.syncing import (
@@ -20,6 +20,7 @@ from reconciler.emulator.fabric.syncing import (
     sound_tree,
     supported_items,
 )
+from reconciler.emulator.fabric.updating import align_logical_ids, update_plan
 from reconciler.emulator.http import Answer, Call, Caller, Route
 from reconciler.emulator.world import new_id
 

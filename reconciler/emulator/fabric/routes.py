@@ -10,6 +10,7 @@ from reconciler.emulator.fabric import (
     deploying,
     folders,
     git,
+    history,
     items,
     lro,
     pipelines,
@@ -36,6 +37,7 @@ ROUTES: list[Route] = [
     *relations.ROUTES,
     *pipelines.ROUTES,
     *deploying.ROUTES,
+    *history.ROUTES,
 ]
 
 _COMMON = {

@@ -16,7 +16,6 @@ from reconciler.emulator.fabric.access import ROLES
 from reconciler.emulator.fabric.catalog import add_item, ensure_folder
 from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
 from reconciler.emulator.fabric.git import bind, initialize
-from reconciler.emulator.fabric.gitwork import apply_update, type_rank, update_plan
 from reconciler.emulator.fabric.itemformat import PLATFORM, read_tree
 from reconciler.emulator.fabric.pipelines import assign, make_pipeline
 from reconciler.emulator.fabric.portal import change_settings, find_workspace
@@ -31,6 +30,7 @@ from reconciler.emulator.fabric.state import (
     Workspace,
 )
 from reconciler.emulator.fabric.syncing import branch_tip
+from reconciler.emulator.fabric.updating import apply_update, type_rank, update_plan
 from reconciler.emulator.fabric.wire import is_guid, now
 from reconciler.emulator.fabric.workspaces import check_workspace_name, make_workspace
 from reconciler.emulator.http import Refused

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric.catalog import folder_path, platform_blob
 from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
-from reconciler.emulator.fabric.errors import refuse
+from reconciler.emulator.fabric.errors import OperationFailed, refuse
 from reconciler.emulator.fabric.itemformat import (
     GIT_UNSUPPORTED,
     PLATFORM,
@@ -22,7 +22,7 @@ from reconciler.emulator.fabric.itemformat import (
     TreeItem,
     read_tree,
 )
-from reconciler.emulator.fabric.state import GitBinding, Item, Workspace
+from reconciler.emulator.fabric.state import GitBinding, Item, Operation, Workspace
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "View",
+    "bound_workspace",
     "branch_tip",
     "changes_of",
     "export_blob",
@@ -255,3 +256,18 @@ def _change(before: View | None, after: View | None) -> str | None:
     if after is None:
         return "Deleted"
     return None if before.same(after) else "Modified"
+
+
+def bound_workspace(world: World, found: Operation) -> tuple[Workspace, GitBinding]:
+    """Return what a Git operation that is due works on, and let the next one start.
+
+    Raises:
+        OperationFailed: if the binding is not the one that it was started for.
+    """
+    workspace = world.fabric.workspaces.get(str(found.args["workspace"]))
+    if workspace is None or workspace.git is None:
+        raise OperationFailed("WorkspaceNotConnectedToGit", "The workspace is not connected to Git")
+    if workspace.git.operation_id != found.id:
+        raise OperationFailed("GitSyncFailed", "The connection changed during the operation")
+    workspace.git.operation_id = None
+    return workspace, workspace.git

@@ -1,4 +1,4 @@
-"""What an update from Git and a commit to Git do, once their operation is due.
+"""What an update from Git does, once its operation is due.
 
 The checks that refuse a request at once are here too, because the world may have moved between
 the request and the end of its operation and both moments need the same answer.
@@ -10,14 +10,11 @@ import json
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.emulator.fabric.catalog import (
     add_item,
-    definition,
     ensure_folder,
-    folder_path,
-    platform_blob,
     remove_item,
     rename_item,
 )
@@ -27,33 +24,27 @@ from reconciler.emulator.fabric.itemformat import (
     PLATFORM,
     ItemTree,
     TreeItem,
-    directory_leaf,
 )
 from reconciler.emulator.fabric.lro import operation
-from reconciler.emulator.fabric.state import GitBinding, Item, Operation, Workspace
+from reconciler.emulator.fabric.state import GitBinding, Operation, Workspace
 from reconciler.emulator.fabric.syncing import (
     Change,
-    branch_tip,
+    bound_workspace,
     changes_of,
-    export_blob,
-    export_exchange,
     item_tree,
     sound_tree,
     supported_items,
 )
 from reconciler.emulator.fabric.wire import now, ordered_words
-from reconciler.emulator.gitstore import RefMoved
 from reconciler.emulator.world import new_id
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
 __all__ = [
-    "CommitPlan",
     "UpdatePlan",
     "align_logical_ids",
     "apply_update",
-    "commit_plan",
     "type_rank",
     "update_plan",
 ]
@@ -207,8 +198,7 @@ def align_logical_ids(world: World, workspace: Workspace, binding: GitBinding, t
 @operation("git.update")
 def run_update(world: World, found: Operation) -> None:
     """Bring the workspace to the commit that the request named."""
-    workspace, binding = _bound(world, found)
-    binding.operation_id = None
+    workspace, binding = bound_workspace(world, found)
     commit = str(found.args["commit"])
     plan = update_plan(
         world,
@@ -340,202 +330,3 @@ def _write_item(
         current.parts = parts
         current.folder_id, current.parent_id = folder_id, parent_id
     current.platform, current.leaf = kept(item.files[PLATFORM]), item.leaf
-
-
-@dataclass(slots=True)
-class CommitPlan:
-    """The changes a commit takes along, and the tip it builds on."""
-
-    tip: str
-    changes: list[Change]
-
-
-def commit_plan(
-    world: World, workspace: Workspace, binding: GitBinding, chosen: list[dict[str, Any]] | None
-) -> CommitPlan:
-    """Return what a commit contains; ``chosen`` is the identifiers of a selective one.
-
-    Raises:
-        Refused: nothing to commit, unknown items, incoming changes, missing dependencies
-            (section 6.6; codes are SDK constants, statuses assumed).
-    """
-    tip = branch_tip(world, binding)
-    changes = changes_of(world, workspace, binding, tip)
-    if any(change.remote_change is not None for change in changes):
-        raise refuse(
-            400,
-            "WorkspaceHeadMismatch",
-            "The workspace is not synced to the latest commit of the branch. Update it first.",
-            retriable=False,
-        )
-    if chosen is not None:
-        changes = _chosen(workspace, changes, chosen)
-        _refuse_missing_dependency(world, workspace, binding, tip, changes)
-    if not changes:
-        raise refuse(400, "NoChangesToCommit", "There are no changes to commit.", retriable=False)
-    return CommitPlan(tip, changes)
-
-
-def _chosen(
-    workspace: Workspace, changes: Sequence[Change], chosen: list[dict[str, Any]]
-) -> list[Change]:
-    if not chosen:
-        raise refuse(400, "NoItemsSelected", "No items were selected.", retriable=False)
-    known = {item.id for item in workspace.items.values()}
-    known |= {item.logical_id for item in workspace.items.values()}
-    wanted: set[str] = set()
-    for entry in chosen:
-        ids = {str(entry[key]).lower() for key in ("objectId", "logicalId") if entry.get(key)}
-        hits = {
-            change.logical_id
-            for change in changes
-            if change.logical_id in ids
-            or (change.workspace is not None and change.workspace.item_id in ids)
-        }
-        if not ids or not (hits or ids & known):
-            raise refuse(400, "ItemNotFound", "A requested item could not be found")
-        wanted |= hits
-    return [change for change in changes if change.logical_id in wanted]
-
-
-def _refuse_missing_dependency(
-    world: World,
-    workspace: Workspace,
-    binding: GitBinding,
-    tip: str,
-    changes: Sequence[Change],
-) -> None:
-    committed = set(item_tree(world, binding, tip).items) | {c.logical_id for c in changes}
-    uncommitted = {
-        item.id: item for item in supported_items(workspace) if item.logical_id not in committed
-    }
-    for change in changes:
-        item = _local_item(workspace, change)
-        for digest in {} if item is None else item.parts.values():
-            for missing in CONTENTS.guids(world.blobs, digest) & uncommitted.keys():
-                raise refuse(
-                    400,
-                    "MissingDependency",
-                    f"{change.shown.name} depends on {uncommitted[missing].name}, "
-                    "which is not in Git and was not selected",
-                )
-
-
-def _local_item(workspace: Workspace, change: Change) -> Item | None:
-    item_id = None if change.workspace is None else change.workspace.item_id
-    return None if item_id is None else workspace.items.get(item_id)
-
-
-@operation("git.commit")
-def run_commit(world: World, found: Operation) -> None:
-    """Write the workspace's changes as one commit on top of the branch."""
-    workspace, binding = _bound(world, found)
-    binding.operation_id = None
-    plan = commit_plan(world, workspace, binding, found.args["items"])
-    edits = _edits(world, workspace, binding, plan)
-    author = world.fabric.principals.get(found.caller_id)
-    try:
-        commit = world.repos.commit(
-            binding.repo_key,
-            binding.branch,
-            base=plan.tip,
-            changes=edits,
-            message=str(found.args["comment"] or f"Commit from workspace {workspace.name}"),
-            author_name=author.name if author is not None and author.name else "Fabric user",
-            author_email=f"{found.caller_id}@users.example.com",
-            when=world.clock.now(),
-        )
-    except RefMoved as moved:
-        raise OperationFailed(
-            "GitSyncFailed",
-            "Failed to sync between Git and the workspace",
-            [detail("GitProviderOperationFailed", "The branch moved during the commit")],
-        ) from moved
-    tree = item_tree(world, binding, commit).items
-    for change in plan.changes:
-        item = _local_item(workspace, change)
-        if item is not None:
-            item.platform = platform_blob(world, item)
-            item.leaf = tree[item.logical_id].leaf
-    binding.head = binding.base = commit
-    binding.synced_at = now(world)
-
-
-def _edits(
-    world: World, workspace: Workspace, binding: GitBinding, plan: CommitPlan
-) -> dict[str, bytes | None]:
-    """Return the files that the commit changes; what does not differ is not touched.
-
-    Stray files inside a committed item's directory go, others stay (section 6.6, docs).
-    """
-    tree = item_tree(world, binding, plan.tip)
-    leaving = {c.logical_id for c in plan.changes if c.workspace is None}
-    directories = _Directories(workspace, tree, leaving)
-    exchange = export_exchange(workspace)
-    prefix = binding.directory.strip("/")
-    edits: dict[str, bytes | None] = {}
-    written: dict[str, bytes | None] = {}
-
-    def place(directory: str, path: str) -> str:
-        return "/".join(filter(None, (prefix, directory, path)))
-
-    for change in plan.changes:
-        old = tree.items.get(change.logical_id)
-        item = _local_item(workspace, change)
-        files = {} if change.workspace is None else change.workspace.files
-        directory = "" if item is None else directories.of(item)
-        stays = old is not None and directory == old.directory
-        before = {} if old is None else old.files
-        if old is not None:
-            for path in before:
-                if not (stays and path in files):
-                    edits[place(old.directory, path)] = None
-        if item is None:
-            continue
-        for path, digest in definition(world, item).items():
-            if not (stays and before.get(path) == files[path]):
-                blob = digest if path == PLATFORM else export_blob(world, digest, exchange)
-                written[place(directory, path)] = world.blobs.get(blob)
-    return edits | written
-
-
-class _Directories:
-    """Directories of items: the name in Git never changes, the folder follows the workspace."""
-
-    def __init__(self, workspace: Workspace, tree: ItemTree, leaving: set[str]) -> None:
-        self._workspace = workspace
-        self._tree = tree
-        self._taken = {
-            item.directory: item.logical_id
-            for item in tree.items.values()
-            if item.logical_id not in leaving
-        }
-
-    def of(self, item: Item) -> str:
-        """Return the directory of an item, relative to the synced one."""
-        known = self._tree.items.get(item.logical_id)
-        leaf = known.leaf if known is not None else item.leaf
-        leaf = leaf or directory_leaf(item.name, item.type, item.logical_id)
-        above = self._above(item)
-        found = "/".join(filter(None, (above, leaf)))
-        if self._taken.get(found, item.logical_id) != item.logical_id:
-            # The name isn't available, so the logical id takes its place (section 9, docs).
-            leaf = f"{item.logical_id}.{item.type}"
-            found = "/".join(filter(None, (above, leaf)))
-        self._taken[found] = item.logical_id
-        return found
-
-    def _above(self, item: Item) -> str:
-        parent = self._workspace.items.get(item.parent_id or "")
-        if parent is not None:
-            return f"{self.of(parent)}/.children"
-        return folder_path(self._workspace, item.folder_id)
-
-
-def _bound(world: World, found: Operation) -> tuple[Workspace, GitBinding]:
-    workspace = world.fabric.workspaces.get(str(found.args["workspace"]))
-    if workspace is None or workspace.git is None:
-        raise OperationFailed("WorkspaceNotConnectedToGit", "The workspace is not connected to Git")
-    if workspace.git.operation_id != found.id:
-        raise OperationFailed("GitSyncFailed", "The connection changed during the operation")
-    return workspace, workspace.git

@@ -1,0 +1,202 @@
+"""The command line itself: usage errors, help, version, start-up, and the last line of defence."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from reconciler._version import __version__
+from reconciler.cli import main as main_module
+from reconciler.cli.emulator import missing_extra
+from reconciler.cli.parser import AUTH_MODES, parse
+from reconciler.clients import auth
+from reconciler.errors import ReconcilerError
+
+HEAVY = ("httpx", "pydantic", "yaml", "jsonschema", "asyncio", "aiohttp", "azure", "deepdiff")
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        ([], "COMMAND"),
+        (["plna", "x"], "did you mean plan?"),
+        (["plan"], "SPEC"),
+        (["plan", "x", "--taget", "y"], "unknown flag --taget; did you mean --target?"),
+        (["plan", "x", "--out"], "--out: expected one argument"),
+        (["plan", "x", "--form", "json"], "unknown flag --form"),
+        (["plan", "x", "--format", "yaml"], "'yaml' is not one of text, json"),
+        (["plan", "x", "--parallelism", "0"], "--parallelism: '0' is not a whole number"),
+        (["plan", "x", "--parallelism", "1.5"], "--parallelism"),
+        (["plan", "x", "--timeout", "0"], "--timeout"),
+        (["plan", "x", "--timeout", "nan"], "--timeout"),
+        (["plan", "x", "--timeout", "inf"], "--timeout"),
+        (["plan", "x", "--var", "novalue"], "expected NAME=VALUE"),
+        (["plan", "x", "--target", "/"], "expected an address"),
+        (["plan", "x", "--fabric-url", "localhost:1"], "expected a URL"),
+        (["plan", "x", "--auth", "password"], "'password' is not one of"),
+        (["apply", "x", "--format", "json"], "unknown flag --format"),
+        (["apply", "x", "--quiet", "--verbose"], "not allowed with"),
+        (["drift", "x", "--out", "y"], "unknown flag --out"),
+        (["show"], "PLANFILE"),
+        (["show", "a", "b"], "unexpected argument 'b'"),
+        (["schema", "--format", "json"], "unknown flag --format"),
+        (["emulator", "--port", "70000"], "'70000' is not a port"),
+        (["emulator", "--speed", "warp"], "'warp' is not one of instant, fast, real"),
+        (["graph", "x"], "'graph' is not one of"),
+    ],
+)
+def test_wrong_usage_exits_with_64_and_says_what_and_where_to_look(cli, words, phrase):
+    """Argparse's own 2 would read as changes found; every mistake names the argument."""
+    code, out, err = cli(*words)
+    assert 64 == code
+    assert "" == out
+    assert phrase in err
+    assert "hint: run: reconciler" in err
+
+
+def test_a_wrong_variable_is_not_repeated(cli):
+    """What was given as a value may be meant to stay private."""
+    _, _, err = cli("plan", "x", "--var", "=hunter2")
+    assert "hunter2" not in err
+
+
+def test_files_may_stand_on_both_sides_of_the_flags():
+    """People append a file to a command line they have."""
+    args = parse(["plan", "a.yaml", "--quiet", "b.yaml"])
+    assert ["a.yaml", "b.yaml"] == [str(p) for p in args.paths]
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["plan", "--help"]])
+def test_asking_for_help_or_version_succeeds(cli, words):
+    """The answer is on stdout and the code is 0."""
+    code, out, err = cli(*words)
+    assert 0 == code
+    assert ("usage: reconciler" in out) or (f"reconciler {__version__}\n" == out)
+    assert "" == err
+
+
+def test_the_exit_codes_are_part_of_the_help(cli):
+    """Whoever writes a CI step looks there first."""
+    _, out, _ = cli("--help")
+    assert all(f"  {code} " in out for code in (0, 1, 2, 3, 64, 130))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["plan", "--help"], ["plan", "--x"]])
+def test_help_and_usage_errors_import_nothing_heavy(words):
+    """Shell completion and typos are answered at once."""
+    program = (
+        "import json, sys\nfrom reconciler.cli.main import main\n"
+        "main(sys.argv[1:])\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "reconciler.cli.parser" in loaded
+    assert set() == loaded & set(HEAVY)
+
+
+def test_the_module_runs_like_the_command():
+    """``python -m reconciler`` returns the same codes."""
+    command = [sys.executable, "-m", "reconciler"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert (0, f"reconciler {__version__}\n") == (version.returncode, version.stdout)
+    assert 64 == subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_the_sign_in_modes_are_those_of_the_clients():
+    """They are written twice so that help need not import the clients."""
+    assert auth.AUTH_MODES == AUTH_MODES
+
+
+def test_an_encoding_without_the_symbols_does_not_stop_the_output(tmp_path):
+    """A terminal that cannot show a character gets its code instead of a traceback."""
+    spec = tmp_path / "s.yaml"
+    text = "apiVersion: reconciler/v1\nkind: Estate\nmetadata: {name: Verkäufe ↻}\n"
+    spec.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "reconciler", "validate", str(spec)]
+    env = {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert b"" == done.stderr
+    assert rb"Verk\xe4ufe \u21bb" in done.stdout
+    assert 0 == done.returncode
+
+
+def test_a_reader_that_leaves_is_not_an_error_message():
+    """``reconciler schema | head -1`` ends quietly."""
+    shell = f"{sys.executable} -m reconciler schema | head -c 1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False)
+    assert b"{" == done.stdout
+    assert b"" == done.stderr
+
+
+def _raising(error):
+    def run(args):
+        raise error
+
+    return run
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the schema command raise what a test wants."""
+
+    def arrange(error):
+        monkeypatch.setattr("reconciler.cli.schema.run", _raising(error))
+
+    return arrange
+
+
+def test_a_bug_is_called_a_bug_without_a_traceback(cli, failing):
+    """Nobody should search their spec for our mistake."""
+    failing(KeyError("secret-value"))
+    code, _, err = cli("schema")
+    assert 1 == code
+    assert "unexpected KeyError. This is a bug in reconciler" in err
+    assert "Traceback" not in err
+    assert "secret-value" not in err
+
+
+def test_a_bug_shows_its_traceback_when_asked(cli, monkeypatch):
+    """--verbose is how a bug gets reported."""
+    monkeypatch.setattr("reconciler.cli.show.run", _raising(KeyError("x")))
+    code, _, err = cli("show", "p.json", "--verbose")
+    assert 1 == code
+    assert "Traceback" in err
+
+
+def test_an_interrupt_exits_with_130(cli, failing):
+    """Scripts tell an interrupted run from a failed one."""
+    failing(KeyboardInterrupt())
+    code, _, err = cli("schema")
+    assert 130 == code
+    assert "Interrupted" in err
+
+
+@pytest.mark.parametrize("code", [1, 3, 64])
+def test_an_error_of_ours_exits_with_its_own_code_and_shows_its_remedy(cli, failing, code):
+    """One message, then what to do, with nothing a terminal would obey."""
+    error = ReconcilerError("it\x1b[2J broke", remedy="do this")
+    error.exit_code = code
+    failing(error)
+    assert (code, "", "error: it\\x1b[2J broke\n  hint: do this\n") == cli("schema")
+
+
+def test_missing_libraries_of_the_emulator_are_explained():
+    """The extra is optional; its absence is no traceback."""
+    error = missing_extra(ModuleNotFoundError("no", name="aiohttp.web"))
+    assert isinstance(error, ReconcilerError)
+    assert 1 == error.exit_code
+    assert "pip install 'fabric-reconciler[emulator]'" == error.remedy
+
+
+def test_other_import_errors_of_the_emulator_stay_what_they_are():
+    """A broken module of ours must not be blamed on an extra."""
+    error = ModuleNotFoundError("no", name="reconciler.emulator.gone")
+    assert error is missing_extra(error)
+
+
+def test_every_command_has_its_module():
+    """A registered command that cannot be imported would fail as a bug."""
+    parser = main_module.parse(["validate", "x"]).parser
+    assert "reconciler validate" == parser.prog
