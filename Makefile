@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check lint types layers schema clean
+.PHONY: help demo test check lint types layers schema figures clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,6 +36,9 @@ layers: $(STAMP)
 
 schema: $(STAMP) ## Write schemas/spec.schema.json from the models
 	@$(BIN)/reconciler schema > schemas/spec.schema.json
+
+figures: $(STAMP) ## Measure the figures the project states about itself
+	@$(BIN)/python benchmarks/figures.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,10 +7,10 @@ first use, so that ``import reconciler`` and ``reconciler --help`` stay instant.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from reconciler._version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from reconciler.engine import (
         Settings,

@@ -28,9 +28,11 @@ stopping. Messages never hold tokens, secrets, query strings or bodies that were
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # --help imports this module, and must stay instant
+    from collections.abc import Sequence
 
-from reconciler.diagnostics import Diagnostic
+    from reconciler.diagnostics import Diagnostic
 
 __all__ = [
     "ActionError",

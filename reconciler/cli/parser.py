@@ -7,16 +7,23 @@ module that runs it; that module is imported only when the command is.
 from __future__ import annotations
 
 import argparse
-import difflib
 import math
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
-
-from typing_extensions import override
 
 from reconciler._version import __version__
 from reconciler.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing and what it brings take half the time of --help
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+    from typing import NoReturn
+
+    from typing_extensions import override
+else:
+
+    def override(method):  # noqa: ANN001, ANN202 - the real one is seen by type checkers
+        return method
+
 
 __all__ = ["AUTH_MODES", "PLANNING_FLAGS", "build_parser", "parse"]
 
@@ -50,7 +57,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, remedy=f"run: {self.prog} --help")
 
     @override
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: object) -> None:
         choices = [str(c) for c in action.choices or ()]
         if choices and str(value) not in choices:
             near = _nearest(str(value), choices)
@@ -71,7 +78,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     flags = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
     if not flags and hasattr(args, "paths"):
         # argparse takes one run of files; people also name some after a flag.
-        args.paths = [*args.paths, *(Path(word) for word in rest)]
+        args.paths = [*args.paths, *(_path(word) for word in rest)]
         return args
     if not rest:
         return args
@@ -124,7 +131,7 @@ def _validate(sub: argparse.ArgumentParser) -> None:
 def _plan(sub: argparse.ArgumentParser) -> None:
     _spec(sub)
     sub.add_argument(
-        "--out", type=Path, metavar="FILE", help="also save the plan as JSON, for: apply FILE"
+        "--out", type=_path, metavar="FILE", help="also save the plan as JSON, for: apply FILE"
     )
     sub.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 2 when there are changes"
@@ -140,7 +147,7 @@ def _apply(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "paths",
         nargs="+",
-        type=Path,
+        type=_path,
         metavar="SPEC|PLANFILE",
         help="spec files and directories, or one plan file",
     )
@@ -165,7 +172,7 @@ def _drift(sub: argparse.ArgumentParser) -> None:
 
 
 def _show(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("file", type=Path, metavar="PLANFILE", help="a file written by plan --out")
+    sub.add_argument("file", type=_path, metavar="PLANFILE", help="a file written by plan --out")
     _format(sub)
     _output(sub)
 
@@ -174,10 +181,10 @@ def _emulator(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--port", type=_port, default=0, metavar="N", help="loopback port; 0 takes a free one"
     )
-    sub.add_argument("--data", type=Path, metavar="DIR", help="keep everything here over restarts")
-    sub.add_argument("--scenario", type=Path, metavar="FILE", help="what exists at the start")
+    sub.add_argument("--data", type=_path, metavar="DIR", help="keep everything here over restarts")
+    sub.add_argument("--scenario", type=_path, metavar="FILE", help="what exists at the start")
     sub.add_argument(
-        "--ready-file", type=Path, metavar="FILE", help="written, with the URLs, once it listens"
+        "--ready-file", type=_path, metavar="FILE", help="written, with the URLs, once it listens"
     )
     sub.add_argument(
         "--speed",
@@ -191,7 +198,7 @@ def _emulator(sub: argparse.ArgumentParser) -> None:
 
 def _spec(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
-        "paths", nargs="+", type=Path, metavar="SPEC", help="spec files, and directories of them"
+        "paths", nargs="+", type=_path, metavar="SPEC", help="spec files, and directories of them"
     )
 
 
@@ -208,7 +215,7 @@ def _variables(sub: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--var-file",
         action="append",
-        type=Path,
+        type=_path,
         default=[],
         metavar="FILE",
         help="YAML or JSON mapping of variables to values",
@@ -277,6 +284,12 @@ def _pair(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
+def _path(text: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415 - not needed for --help
+
+    return Path(text)
+
+
 def _number(kind: Callable[[str], float], text: str, wanted: str, lowest: float) -> float:
     try:
         number = kind(text)
@@ -316,5 +329,7 @@ def _url(text: str) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for a word that is wrong
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""

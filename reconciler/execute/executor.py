@@ -159,13 +159,21 @@ def _blocker(action: Action, outcomes: Mapping[str, ActionOutcome]) -> ActionOut
     return next((outcomes[b] for b in action.depends_on if not outcomes[b].ok), None)
 
 
+_ENDINGS = {
+    Outcome.FAILED: "which failed",
+    Outcome.INCONCLUSIVE: "whose outcome is unknown",
+    Outcome.REFUSED: "which was refused",
+    Outcome.SKIPPED: "which was skipped",
+}
+
+
 def _skipped(action: Action, blocker: ActionOutcome) -> ActionOutcome:
     return ActionOutcome(
         action_id=action.id,
         kind=action.kind,
         address=action.address,
         outcome=Outcome.SKIPPED,
-        text=f"waits for {blocker.kind} {blocker.address}, which was {blocker.outcome.value}",
+        text=f"waits for {blocker.kind} {blocker.address}, {_ENDINGS[blocker.outcome]}",
     )
 
 

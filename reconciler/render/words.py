@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from reconciler.plan.actions import Action, Verb, verb_of
+from reconciler.words import count
 
 __all__ = ["SYMBOLS", "count", "doing", "elapsed", "phrase", "summary_line", "summary_of"]
 
@@ -60,7 +61,7 @@ _WORDS = {
     "stage.update": _Words("update the stage", "updating"),
     "stage.assign": _Words("assign the workspace", "assigning the workspace"),
     "stage.unassign": _Words("take the workspace out of the stage", "unassigning the workspace"),
-    "deployment.deploy": _Words("deploy from {op.source} to {op.target}", "deploying"),
+    "deployment.deploy": _Words("deploy {op.source_stage} to {op.target_stage}", "deploying"),
 }
 
 
@@ -74,11 +75,6 @@ def doing(kind: str) -> str:
     """Return what is said while an action of this kind is under way."""
     words = _WORDS.get(kind)
     return words.doing if words else kind
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun: ``1 update``, ``2 updates``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def elapsed(seconds: float) -> str:

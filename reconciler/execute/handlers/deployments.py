@@ -19,6 +19,7 @@ from reconciler.live.pipelines import read_operations, read_stage_items
 from reconciler.live.scope import ScopePattern, StageSide, pairs_to_read
 from reconciler.plan.actions import Action, Deploy, Pattern
 from reconciler.plan.deployments import MAX_ITEMS, deploy_order
+from reconciler.words import count
 
 __all__ = ["DeployHandler"]
 
@@ -68,7 +69,7 @@ class DeployHandler(Handler[Deploy]):
         if not wanted:
             raise NotNeeded("no announced item is new or different any more")
         run.deployed[action.id] = tuple(v.source_id for v in deploy_order(wanted))
-        run.progress(action, f"{len(wanted)} items to deploy")
+        run.progress(action, f"{count(len(wanted), 'item')} to deploy")
 
     @override
     async def send(self, run: Run, action: Action, op: Deploy) -> Operation | None:
@@ -148,7 +149,7 @@ class DeployHandler(Handler[Deploy]):
             run.bindings[op.target_workspace] = target.workspace_id
         if op.whole:
             expect(target.items, "the target stage is still empty")
-            return f"{len(target.items)} items deployed"
+            return f"{count(len(target.items), 'item')} deployed"
         there = {i.id for i in target.items}
         sent = run.deployed.get(action.id, ())
         pairs = {i.id: i.target_id for i in source.items}
@@ -156,11 +157,11 @@ class DeployHandler(Handler[Deploy]):
         names = {i.id: f"{i.type} {i.name}" for i in source.items}
         expect(
             sent and not missing,
-            f"{len(missing)} items have no pair in the target: "
+            f"{count(len(missing), 'item')} without a pair in the target: "
             + ", ".join(names.get(i, i) for i in missing),
         )
         await _refresh_history(run, op)
-        return f"{len(sent)} items deployed"
+        return f"{count(len(sent), 'item')} deployed"
 
 
 def _scope(patterns: Sequence[Pattern] | None) -> tuple[ScopePattern, ...] | None:

@@ -35,6 +35,7 @@ from reconciler.plan.actions import (
     SwitchGit,
     UpdateFromGit,
 )
+from reconciler.words import count
 
 __all__ = [
     "CommitHandler",
@@ -396,7 +397,7 @@ class UpdateHandler(Handler[UpdateFromGit]):
         if conflicts and op.conflicts == "fail":
             names = ", ".join(f"{c.type} {c.name}" for c in conflicts)
             raise PreconditionMoved(
-                f"{len(conflicts)} items are changed on both sides now: {names}",
+                f"{count(len(conflicts), 'item')} changed on both sides now: {names}",
                 remedy="resolve them, or say who wins with sync.conflicts; then plan again",
             )
         beyond = _beyond(incoming, action) if action.items else ""
@@ -461,7 +462,7 @@ class CommitHandler(Handler[CommitToGit]):
         incoming = [c for c in status.changes if c.remote is not None]
         if incoming:
             raise PreconditionMoved(
-                f"the branch has {len(incoming)} incoming changes now",
+                f"the branch has {count(len(incoming), 'incoming change')} now",
                 remedy="set sync.direction: both to update first, or make a new plan",
             )
         beyond = _beyond(local, action) if action.items else ""
@@ -516,7 +517,7 @@ class CommitHandler(Handler[CommitToGit]):
         """Read status: the head moved and none of what was committed is left."""
         status = await _status(run, op.workspace)
         left = [c for c in _local(op, status) if not action.items or not _beyond([c], action)]
-        expect(not left, f"{len(left)} changes are still not committed")
+        expect(not left, f"{count(len(left), 'change')} still not committed")
         before = run.sent_hashes.get(action.id)
         expect(
             status.workspace_head and status.workspace_head != before,

@@ -1,0 +1,10 @@
+"""Numbers with their nouns, for every layer that writes a sentence."""
+
+from __future__ import annotations
+
+__all__ = ["count"]
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 update``, ``2 updates``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
