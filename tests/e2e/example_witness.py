@@ -19,11 +19,13 @@ SALES = [
 CALENDAR = [("Lakehouse", "Calendar"), ("Notebook", "Fill calendar")]
 
 
-def azdo(bench: Bench, path: str, *, organization: str = "contoso", version: str = "7.1") -> Any:
+def azdo(
+    bench: Bench, path: str, *, organization: str = "contoso", version: str = "7.1", **query: str
+) -> Any:
     """Return what the Azure DevOps API answers to a GET."""
     answer = httpx.get(
         f"{bench.ready['devops_url']}/{organization}/{path}",
-        params={"api-version": version},
+        params={"api-version": version, **query},
         headers={"Authorization": f"Bearer {bench.ready['token']}"},
         timeout=30,
         trust_env=False,
@@ -38,9 +40,10 @@ def imports(
     """Return (id, status, source) of every import request, abandoned ones too."""
     found = azdo(
         bench,
-        f"Sales/_apis/git/repositories/{repository}/importRequests?includeAbandoned=true",
+        f"Sales/_apis/git/repositories/{repository}/importRequests",
         organization=organization,
         version=version,
+        includeAbandoned="true",
     )
     return sorted(
         (r["importRequestId"], r["status"], r["parameters"]["gitSource"]["url"])
@@ -48,9 +51,10 @@ def imports(
     )
 
 
-def endpoints(bench: Bench) -> list[str]:
+def endpoints(bench: Bench, *, organization: str = "contoso") -> list[str]:
     """Return the names of the project's service endpoints."""
-    return [e["name"] for e in azdo(bench, "Sales/_apis/serviceendpoint/endpoints")["value"]]
+    path = "Sales/_apis/serviceendpoint/endpoints"
+    return [e["name"] for e in azdo(bench, path, organization=organization)["value"]]
 
 
 def refs(bench: Bench, url: str) -> str:
@@ -98,8 +102,8 @@ def definition(bench: Bench, workspace: str, kind: str, name: str) -> dict[str, 
 
 def my_credentials(bench: Bench) -> dict[str, Any]:
     """Return the caller's own Git credentials in Sales Dev."""
-    found = bench.fabric("GET", f"/workspaces/{bench.workspace_id('Sales Dev')}/git/myGitCredentials")
-    return found  # type: ignore[no-any-return]
+    path = f"/workspaces/{bench.workspace_id('Sales Dev')}/git/myGitCredentials"
+    return bench.fabric("GET", path)  # type: ignore[no-any-return]
 
 
 def connection(bench: Bench, name: str) -> dict[str, Any]:
@@ -110,8 +114,8 @@ def connection(bench: Bench, name: str) -> dict[str, Any]:
 
 def git_connection(bench: Bench, workspace: str) -> dict[str, Any]:
     """Return a workspace's Git connection."""
-    found = bench.fabric("GET", f"/workspaces/{bench.workspace_id(workspace)}/git/connection")
-    return found  # type: ignore[no-any-return]
+    path = f"/workspaces/{bench.workspace_id(workspace)}/git/connection"
+    return bench.fabric("GET", path)  # type: ignore[no-any-return]
 
 
 def pipeline_id(bench: Bench, name: str) -> str:
@@ -140,4 +144,4 @@ def activity_notebook(bench: Bench, workspace: str) -> str:
 
 def deploy_posts(bench: Bench) -> list[dict[str, Any]]:
     """Return the deploy requests of the log, in the order they came in."""
-    return bench.requests(method="POST", route="pipelines.deploy")
+    return [r for r in bench.requests(method="POST") if r["path"].endswith("/deploy")]

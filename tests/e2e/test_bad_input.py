@@ -185,7 +185,7 @@ def test_a_file_that_may_not_be_read_is_told(bench: Bench) -> None:
 def test_an_environment_variable_never_appears_in_a_finding(bench: Bench) -> None:
     """Guards that a secret reference in the wrong place shows the name and not the value."""
     _put(bench, FILES["secret_outside_a_secret"][0])
-    result = bench.run("plan", "spec.yaml", expect=1, TOKEN="hunter2-secret")  # noqa: S106
+    result = bench.run("plan", "spec.yaml", expect=1, TOKEN="hunter2-secret")
     assert "hunter2" not in result.text
 
 
