@@ -6,10 +6,11 @@ Everything that talks to a service starts here; commands only parse, call, rende
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from reconciler._version import __version__
@@ -32,6 +33,9 @@ from reconciler.spec.models import Estate, SecretRef
 from reconciler.spec.resolve import find_connection, repository_address
 
 __all__ = [
+    "Purpose",
+    "ReadFinished",
+    "ReadStarted",
     "Settings",
     "apply_plan",
     "apply_spec",
@@ -46,6 +50,30 @@ DEFAULT_DEVOPS_URL = "https://dev.azure.com"
 _REPLANS = 3
 
 
+Purpose = Literal["plan", "check", "verify"]
+"""Why live is read: to plan, to check a plan file, to verify an apply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStarted:
+    """The live state is about to be read."""
+
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFinished:
+    """The live state was read and ``plan`` made of it."""
+
+    purpose: Purpose
+    plan: Plan
+    elapsed_s: float
+
+
+def _unheard(_: ReadStarted | ReadFinished) -> None:
+    """Listen to nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run takes from outside the spec.
@@ -56,6 +84,7 @@ class Settings:
         auth: which azure-identity credential to use; None for its default chain.
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
+        on_read: is told when live starts and ends being read.
     """
 
     environ: Mapping[str, str]
@@ -66,6 +95,7 @@ class Settings:
     timeout_s: float = 3600.0
     reads: int = 16
     clock: Clock = field(default_factory=SystemClock)
+    on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
 
     def endpoints(self, estate: Estate | None = None) -> dict[str, str]:
         """Return the base URLs in force.
@@ -129,10 +159,16 @@ async def _services(settings: Settings, estate: Estate) -> AsyncIterator[Service
 _CALL_DEADLINE_S = 300.0
 
 
-async def _plan_with(services: Services, wanted: PlanInput, settings: Settings) -> Plan:
+async def _plan_with(
+    services: Services, wanted: PlanInput, settings: Settings, purpose: Purpose
+) -> Plan:
+    began_s = settings.clock.monotonic_s()
+    settings.on_read(ReadStarted(purpose))
     snapshot = await read_estate(wanted.estate, services, reads=settings.reads)
     plan = build_plan(wanted, snapshot)
-    return with_diagnostics(plan, protected_destroys(plan, wanted.estate))
+    plan = with_diagnostics(plan, protected_destroys(plan, wanted.estate))
+    settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
+    return plan
 
 
 def _input_of(
@@ -184,7 +220,7 @@ async def make_plan(
     """
     wanted = _input_of(loaded, settings, target, exclude)
     async with _services(settings, wanted.estate) as services:
-        return await _plan_with(services, wanted, settings)
+        return await _plan_with(services, wanted, settings, "plan")
 
 
 def exit_code_of(plan: Plan) -> int:
@@ -202,13 +238,19 @@ async def check_plan_file(plan: Plan, settings: Settings) -> None:
         PlanStale: spec, endpoints, caller, tool version or live state moved; the message names
             what.
     """
-    moved = _moved_outside(plan, settings)
     estate = _input_of_plan(plan).estate
+    # Another tool or another service: what is there says nothing about this plan.
+    _refuse_stale(_made_for_another(plan, settings, estate))
+    moved = _edited(plan)
     async with _services(settings, estate) as services:
-        now = await _plan_with(services, _input_of_plan(plan), settings)
+        now = await _plan_with(services, _input_of_plan(plan), settings, "check")
     if plan.caller != now.caller:
-        moved.append("the plan was made by another caller")
+        moved.append(f"it was made by another caller ({plan.caller}), this is {now.caller}")
     moved.extend(_differences(plan, now))
+    _refuse_stale(moved)
+
+
+def _refuse_stale(moved: Sequence[str]) -> None:
     if moved:
         raise PlanStale(
             "the plan is stale: " + "; ".join(moved[:8]) + ("; …" if len(moved) > 8 else ""),
@@ -216,14 +258,19 @@ async def check_plan_file(plan: Plan, settings: Settings) -> None:
         )
 
 
-def _moved_outside(plan: Plan, settings: Settings) -> list[str]:
+def _made_for_another(plan: Plan, settings: Settings, estate: Estate) -> list[str]:
     moved: list[str] = []
     if plan.reconciler_version.split(".")[0] != __version__.split(".")[0]:
         moved.append(f"it was made by version {plan.reconciler_version}, this is {__version__}")
-    endpoints = settings.endpoints(_input_of_plan(plan).estate)
-    for name, url in endpoints.items():
+    for name, url in settings.endpoints(estate).items():
         if plan.endpoints.get(name) != url:
-            moved.append(f"the {name} endpoint is {url}, the plan was made for another")
+            moved.append(f"it was made for {plan.endpoints.get(name)}, the {name} URL is now {url}")
+    return moved
+
+
+def _edited(plan: Plan) -> list[str]:
+    """Name the spec's files that are at hand and have changed."""
+    moved: list[str] = []
     for name, digest in plan.spec.sources.items():
         if Path(name).is_file() and _digest_of(Path(name)) != digest:
             moved.append(f"{name} has changed")
@@ -239,33 +286,50 @@ def _essence(action: Action) -> dict[str, object]:
 
 
 def _differences(plan: Plan, now: Plan) -> list[str]:
-    """Name what a plan made now would do differently."""
+    """Name what a plan made now would do differently, and why where the plan made now knows."""
     then = {a.id: a for a in plan.actions}
     present = {a.id: a for a in now.actions}
     out = [
-        f"{a.kind} {a.address} is not needed any more" for i, a in then.items() if i not in present
+        f"{u.address} cannot be read now: {u.text}"
+        for u in now.unreadable
+        if u.address not in plan.unknown
     ]
+    errors = [d for d in now.diagnostics if d.severity == "error" and d not in plan.diagnostics]
+    out.extend(f"{d.address}: {d.summary}" if d.address else d.summary for d in errors)
+    explained = {u.address for u in now.unreadable} | {d.address for d in errors}
+    out.extend(
+        f"{a.kind} {a.address} is not needed any more"
+        for i, a in then.items()
+        if i not in present and a.address not in explained
+    )
     out.extend(f"{a.kind} {a.address} is needed now" for i, a in present.items() if i not in then)
-    for action_id, action in then.items():
-        other = present.get(action_id)
-        if other is None or _essence(action) == _essence(other):
-            continue
-        keys = sorted(
-            k
-            for k in action.preconditions.keys() | other.preconditions.keys()
-            if action.preconditions.get(k) != other.preconditions.get(k)
-        )
-        what = (
-            ", ".join(
-                f"{k} was {action.preconditions.get(k)} and is {other.preconditions.get(k)}"
-                for k in keys
-            )
-            or "what it would change is different"
-        )
-        out.append(f"{action.kind} {action.address}: {what}")
+    out.extend(
+        f"{a.kind} {a.address}: {_difference(a, present[i])}"
+        for i, a in then.items()
+        if i in present and _essence(a) != _essence(present[i])
+    )
     if plan.bindings != now.bindings and not out:
         out.append("a resource was removed and made anew")
     return out
+
+
+def _difference(then: Action, now: Action) -> str:
+    """Say how an action of the plan differs from the same one of a plan made now."""
+    keys = sorted(
+        k
+        for k in then.preconditions.keys() | now.preconditions.keys()
+        if then.preconditions.get(k) != now.preconditions.get(k)
+    )
+    found = [f"{k} was {then.preconditions.get(k)} and is {now.preconditions.get(k)}" for k in keys]
+    before, after = ({(i.type, i.name): i for i in a.items} for a in (then, now))
+    for text, names in (
+        ("it would also take", after.keys() - before.keys()),
+        ("it would no longer take", before.keys() - after.keys()),
+        ("it would change otherwise", {k for k in before.keys() & after if before[k] != after[k]}),
+    ):
+        if names:
+            found.append(f"{text} {', '.join(' '.join(n) for n in sorted(names))}")
+    return "; ".join(found) or "what it would change is different"
 
 
 def _missing_secrets(plan: Plan, estate: Estate, environ: Mapping[str, str]) -> list[str]:
@@ -326,7 +390,7 @@ async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> A
         if not all(o.ok for o in outcomes):
             return ApplyResult(outcomes)
         try:
-            after = await _plan_with(services, wanted, settings)
+            after = await _plan_with(services, wanted, settings, "verify")
         except ReconcilerError:
             # What was done stays done and is told; that it could not be checked is told too.
             return ApplyResult(outcomes)

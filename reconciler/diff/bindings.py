@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from reconciler.diff.changes import FieldDiff
 from reconciler.live.models import (
@@ -16,6 +15,7 @@ from reconciler.live.models import (
     LiveChange,
 )
 from reconciler.live.places import target_of
+from reconciler.live.scope import name_matches
 from reconciler.spec.models import GitSpec, ItemPattern
 
 __all__ = [
@@ -66,7 +66,9 @@ def desired_credentials(git: GitSpec) -> tuple[CredentialSource, str | None] | N
 
 def matches_any(change: LiveChange, patterns: tuple[ItemPattern, ...]) -> bool:
     """Tell whether an item falls under one of the patterns."""
-    return any(p.type in (None, change.type) and fnmatchcase(change.name, p.name) for p in patterns)
+    return any(
+        p.type in (None, change.type) and name_matches(change.name, p.name) for p in patterns
+    )
 
 
 def diff_binding(

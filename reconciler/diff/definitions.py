@@ -2,21 +2,30 @@
 
 What a deployment rewrites or a serialiser shuffles is no difference: object ids and logical ids
 of paired items, the two workspace ids, the logicalId of ``.platform``, line endings, the final
-newline and JSON key order. This is the only user of deepdiff.
+newline and JSON key order. Places the spec ignores are left out on both sides. This is the only
+user of deepdiff.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
 
+from reconciler.diff.ignore import IgnoredPath
 from reconciler.live.models import Definition
 
-__all__ = ["FileDifference", "IdMap", "compare_definitions", "logical_id_of"]
+__all__ = [
+    "DefinitionDiff",
+    "FileDifference",
+    "IdMap",
+    "compare_definitions",
+    "logical_id_in",
+    "logical_id_of",
+]
 
 _GUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _MAX_PATHS = 3
@@ -50,42 +59,80 @@ class IdMap:
     """Turns the ids of one side into names both sides share."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self._names: dict[bytes, bytes] = {}
-        for object_id, name in names.items():
-            token = f"<{name}>".encode()
-            self._names[object_id.lower().encode()] = token
-            if _GUID.fullmatch(object_id.encode()):
-                self._names.setdefault(logical_id_of(object_id).encode(), token)
+        given = {i.lower().encode(): f"<{name}>".encode() for i, name in names.items()}
+        derived = {
+            logical_id_of(i.decode()).encode(): token
+            for i, token in given.items()
+            if _GUID.fullmatch(i)
+        }
+        self._names = {**derived, **given}
 
     def apply(self, content: bytes) -> bytes:
         """Replace every known id in ``content``; unknown ids stay."""
         return _GUID.sub(lambda m: self._names.get(m[0].lower(), m[0]), content)
 
 
+@dataclass(frozen=True, slots=True)
+class DefinitionDiff:
+    """What differs, and what differs only in places the spec ignores."""
+
+    differences: tuple[FileDifference, ...] = ()
+    ignored: tuple[FileDifference, ...] = ()
+
+
+def logical_id_in(definition: Definition) -> str | None:
+    """Return the logicalId a definition's ``.platform`` states, if it has one.
+
+    Items that came from Git keep Git's, which no law derives from the objectId.
+    Source: fabric-api.md section 9, docs.
+    """
+    platform = _parse(".platform", _plain_text(definition.parts.get(".platform", b"")))
+    config = platform.get("config") if isinstance(platform, dict) else None
+    found = config.get("logicalId") if isinstance(config, dict) else None
+    # The zero id means "this workspace" elsewhere in definitions, so it names no item.
+    return found if isinstance(found, str) and found.strip("0-") else None
+
+
 def compare_definitions(
-    source: Definition, target: Definition, source_ids: IdMap, target_ids: IdMap
-) -> tuple[FileDifference, ...]:
+    source: Definition,
+    target: Definition,
+    source_ids: IdMap,
+    target_ids: IdMap,
+    *,
+    ignore: Sequence[IgnoredPath] = (),
+) -> DefinitionDiff:
     """List the parts in which two readable definitions differ, by path.
 
     A part that exists on one side only is listed with ``only in source`` or ``only in target``.
     """
-    out: list[FileDifference] = []
+    differences: list[FileDifference] = []
+    ignored: list[FileDifference] = []
     for path in sorted(source.parts.keys() | target.parts.keys()):
+        rules = [r for r in ignore if r.covers(path)]
         if path not in target.parts:
-            out.append(FileDifference(path, ("only in source",)))
+            found: FileDifference | None = FileDifference(path, ("only in source",))
         elif path not in source.parts:
-            out.append(FileDifference(path, ("only in target",)))
+            found = FileDifference(path, ("only in target",))
+        elif target.parts[path] == source.parts[path]:
+            continue
         else:
-            before, after = target.parts[path], source.parts[path]
-            if before == after:
-                continue
-            difference = _compare_part(path, target_ids.apply(before), source_ids.apply(after))
-            if difference is not None:
-                out.append(difference)
-    return tuple(out)
+            before = target_ids.apply(target.parts[path])
+            after = source_ids.apply(source.parts[path])
+            found = _compare_part(path, before, after, ())
+            if found is not None and rules:
+                left = _compare_part(path, before, after, [r for r in rules if r.pointer])
+                if left is None:
+                    ignored.append(found)
+                found = left
+        if found is None:
+            continue
+        (ignored if any(not r.pointer for r in rules) else differences).append(found)
+    return DefinitionDiff(tuple(differences), tuple(ignored))
 
 
-def _compare_part(path: str, before: bytes, after: bytes) -> FileDifference | None:
+def _compare_part(
+    path: str, before: bytes, after: bytes, ignore: Sequence[IgnoredPath]
+) -> FileDifference | None:
     before, after = _plain_text(before), _plain_text(after)
     if before == after:
         return None
@@ -93,10 +140,18 @@ def _compare_part(path: str, before: bytes, after: bytes) -> FileDifference | No
     if old is None or new is None:
         return FileDifference(path, _first_lines(before, after))
     if path.rsplit("/", 1)[-1] == ".platform":
-        old, new = _without_logical_id(old), _without_logical_id(new)
-    if old == new:
-        return None
-    return FileDifference(path, _changed_paths(old, new))
+        ignore = (*ignore, _LOGICAL_ID)
+    for rule in ignore:
+        old, new = _without(old, rule.tokens()), _without(new, rule.tokens())
+    try:
+        if _same(old, new):
+            return None
+        return FileDifference(path, _changed_paths(old, new))
+    except RecursionError:
+        return FileDifference(path, _first_lines(before, after))
+
+
+_LOGICAL_ID = IgnoredPath(".platform", "/config/logicalId")
 
 
 def _plain_text(content: bytes) -> bytes:
@@ -117,11 +172,30 @@ def _parse(path: str, content: bytes) -> object:
     return None
 
 
-def _without_logical_id(platform: object) -> object:
-    if isinstance(platform, dict) and isinstance(platform.get("config"), dict):
-        config = {k: v for k, v in platform["config"].items() if k != "logicalId"}
-        return {**platform, "config": config}
-    return platform
+def _same(a: object, b: object) -> bool:
+    """Compare parsed values by type too: ``true`` is not ``1``, as Python would have it."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(v, b[k]) for k, v in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b or (a != a and b != b)  # noqa: PLR0124 - NaN is the value unequal to itself
+
+
+def _without(value: object, steps: Sequence[str]) -> object:
+    """Return a parsed value without the place a pointer names; the value itself stays."""
+    if not steps:
+        return value
+    first, rest = steps[0], steps[1:]
+    if isinstance(value, dict) and first in value:
+        kept = {k: v for k, v in value.items() if k != first}
+        return {**kept, first: _without(value[first], rest)} if rest else kept
+    if isinstance(value, list) and first.isdecimal() and int(first) < len(value):
+        at = int(first)
+        inner = [_without(value[at], rest)] if rest else []
+        return [*value[:at], *inner, *value[at + 1 :]]
+    return value
 
 
 def _first_lines(before: bytes, after: bytes) -> tuple[str, ...]:
@@ -135,15 +209,18 @@ def _first_lines(before: bytes, after: bytes) -> tuple[str, ...]:
 
 
 def _changed_paths(old: object, new: object) -> tuple[str, ...]:
+    """Name the changed places as JSON pointers, which ``ignore`` takes as they stand."""
     from deepdiff import DeepDiff  # noqa: PLC0415 - slow to import, needed only for differences
 
-    found = DeepDiff(old, new, view="tree", ignore_order=False)
+    # Without a threshold two very different values would only be told as a change of the whole.
+    found = DeepDiff(old, new, view="tree", ignore_order=False, threshold_to_diff_deeper=0)
     paths = sorted(
-        {
-            "/" + "/".join(map(str, e.path(output_format="list")))
-            for group in found.values()
-            for e in group
-        }
+        {_pointer(e.path(output_format="list")) for group in found.values() for e in group} - {""}
     )
     more = len(paths) - _MAX_PATHS
     return (*paths[:_MAX_PATHS], *((f"and {more} more",) if more > 0 else ()))
+
+
+def _pointer(steps: Sequence[object]) -> str:
+    """Write a pointer. Source: RFC 6901 section 3, spec."""
+    return "".join("/" + str(s).replace("~", "~0").replace("/", "~1") for s in steps)

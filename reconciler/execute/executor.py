@@ -8,8 +8,9 @@ request is sent at most twice.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.errors import (
@@ -33,18 +34,34 @@ from reconciler.execute.events import (
 from reconciler.execute.handler import AnyHandler, NotNeeded
 from reconciler.execute.registry import handler_for
 from reconciler.execute.run import Run
-from reconciler.plan.actions import Action
+from reconciler.plan.actions import Action, Op
 
 __all__ = ["execute"]
 
+_log = logging.getLogger(__name__)
 
-async def execute(run: Run, *, parallelism: int, listener: Listener) -> tuple[ActionOutcome, ...]:
+
+async def execute(
+    run: Run,
+    *,
+    parallelism: int,
+    listener: Listener,
+    handlers: Callable[[Op], AnyHandler] = handler_for,
+) -> tuple[ActionOutcome, ...]:
     """Carry out every action of ``run.plan``; outcomes come in plan order.
 
     Args:
         parallelism: the most actions under way at once, at least 1.
+        handlers: who carries out which op.
     """
-    return await _Walk(run, parallelism, listener).go()
+    return await _Walk(run, parallelism, listener, handlers).go()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far one action got; ``sent`` once a request may have taken effect."""
+
+    sent: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +71,7 @@ class _Walk:
     run: Run
     parallelism: int
     listener: Listener
+    handlers: Callable[[Op], AnyHandler]
     began_s: dict[str, float] = field(default_factory=dict)
 
     def _progress(self, action: Action, text: str) -> None:
@@ -116,25 +134,34 @@ class _Walk:
                 elapsed_s=self.run.clock.monotonic_s() - began_s,
             )
 
-        handler = handler_for(action.op)
+        handler = self.handlers(action.op)
+        attempt = _Attempt()
+
+        def unless_sent(kind: Outcome) -> Outcome:
+            return Outcome.INCONCLUSIVE if attempt.sent else kind
+
         try:
             await handler.check(self.run, action, action.op)
-            text = await self._send_and_verify(handler, action)
+            text = await self._send_and_verify(handler, action, attempt)
         except NotNeeded as e:
             return outcome(Outcome.NOT_NEEDED, str(e))
         except PreconditionMoved as e:
-            return outcome(Outcome.REFUSED, e.message, e.remedy)
+            return outcome(unless_sent(Outcome.REFUSED), e.message, e.remedy)
         except OperationTimedOut as e:
             return outcome(Outcome.INCONCLUSIVE, e.message, e.remedy)
-        except (ClientError, OperationError) as e:
-            unknown = isinstance(e, TransportFailed) and e.sent
-            kind = Outcome.INCONCLUSIVE if unknown else Outcome.FAILED
-            return outcome(kind, e.message, e.remedy or _remedy(e))
+        except ClientError as e:
+            return outcome(unless_sent(Outcome.FAILED), e.message, e.remedy or _remedy(e))
+        except OperationError as e:
+            return outcome(Outcome.FAILED, e.message, e.remedy or _remedy(e))
         except ReconcilerError as e:
             return outcome(Outcome.FAILED, e.message, e.remedy)
+        except Exception as e:  # noqa: BLE001 - a bug in one handler must not cut off the others
+            _log.debug("%s", action.id, exc_info=e)
+            text = f"a bug in this tool: {type(e).__name__}"
+            return outcome(unless_sent(Outcome.FAILED), text, "report it, with --verbose")
         return outcome(Outcome.DONE, text)
 
-    async def _send_and_verify(self, handler: AnyHandler, action: Action) -> str:
+    async def _send_and_verify(self, handler: AnyHandler, action: Action, attempt: _Attempt) -> str:
         """Send, wait and verify; after an unknown outcome look first, then send once more."""
         run, op = self.run, action.op
         try:
@@ -142,14 +169,21 @@ class _Walk:
         except (TransportFailed, ServiceUnavailable) as e:
             if isinstance(e, TransportFailed) and not e.sent:
                 raise
+            attempt.sent = True
             run.progress(action, "the outcome is unknown; reading the state")
             try:
                 await handler.settle(run, action, op, None)
                 return await handler.verify(run, action, op)
+            except OperationError:
+                raise  # it arrived, and how it ended is known
             except ReconcilerError:
                 pass
-            await handler.check(run, action, op)
+            try:
+                await handler.check(run, action, op)
+            except NotNeeded:  # it did arrive, and only now can be seen
+                return await handler.verify(run, action, op)
             operation = await handler.send(run, action, op)
+        attempt.sent = True
         await handler.settle(run, action, op, operation)
         return await handler.verify(run, action, op)
 

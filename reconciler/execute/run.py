@@ -31,7 +31,8 @@ class Run:
         bindings: live id by address; actions that make something add to it.
         initialized: what initialise asked for, by workspace address, in this run.
         newest_operation: id of the newest deployment of this run, by pipeline address.
-        made: ids of actions that created something in this run.
+        begun: ids of actions of several steps that this run has started with.
+        made: ids of actions whose request the service took in this run, where that matters.
         progress: reports a wait of an action to whoever listens.
     """
 
@@ -47,6 +48,7 @@ class Run:
     sent_hashes: dict[str, str] = field(default_factory=dict)
     deployed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
     progress: Callable[[Action, str], None] = lambda _action, _text: None
 
     @property

@@ -23,6 +23,7 @@ from reconciler.live.places import normal_directory
 
 __all__ = [
     "CREDENTIALS_MISSING",
+    "PARTIAL_UPDATE",
     "provider_details",
     "read_binding",
     "read_content",
@@ -32,6 +33,9 @@ __all__ = [
 
 # Source: fabric-api.md section 6.4, field: this caller has no credentials for the workspace.
 CREDENTIALS_MISSING = "GitCredentialsNotConfigured"
+# What status answers after an update that stopped half way, until one succeeds.
+# Source: fabric-api.md section 6.7, docs for the error, assumed for its code.
+PARTIAL_UPDATE = "GitSyncFailed"
 
 
 def to_target(details: GitProviderDetails) -> GitTarget:
@@ -155,10 +159,15 @@ async def read_binding(
             source = CredentialSource(mine.source)
         connection_id = mine.connection_id
     seen: LiveStatus | None = None
-    missing = False
+    missing = partial = False
     if status and binding.state is ConnectionState.INITIALIZED:
-        seen = await read_status(fabric, workspace_id)
-        missing = seen is None
+        try:
+            seen = await read_status(fabric, workspace_id)
+            missing = seen is None
+        except ApiError as e:
+            if PARTIAL_UPDATE not in e.codes:
+                raise
+            partial = True
     return LiveBinding(
         state=binding.state,
         target=binding.target,
@@ -166,6 +175,7 @@ async def read_binding(
         credential_source=source,
         credential_connection_id=connection_id,
         credentials_missing=missing,
+        partial=partial,
         status=seen,
     )
 

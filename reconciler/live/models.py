@@ -225,8 +225,9 @@ class LiveBinding:
     """A workspace's Git connection as this caller sees it.
 
     ``credentials_missing``: the service answered GitCredentialsNotConfigured, so ``status`` is
-    None although the binding is initialised. ``content`` is read only where the binding in the
-    spec is still to be made.
+    None although the binding is initialised. ``partial``: the last update stopped half way, so
+    the workspace is synced to no commit and has no ``status`` until an update succeeds.
+    ``content`` is read only where the binding in the spec is still to be made, or is partial.
     """
 
     state: ConnectionState
@@ -235,6 +236,7 @@ class LiveBinding:
     credential_source: CredentialSource | None = None
     credential_connection_id: str | None = None
     credentials_missing: bool = False
+    partial: bool = False
     status: LiveStatus | None = None
     content: TargetContent | None = None
 

@@ -71,6 +71,9 @@ _REMEDIES = {
     404: "it may exist and be hidden from this caller",
     429: "wait, or lower --parallelism",
 }
+_NO_REPOSITORY = "give the caller read access to the project's repositories"
+# Which role it is, only the reader knows.
+_ROLE_MISSING = frozenset({"InsufficientPrivileges", "InsufficientWorkspaceRole"})
 
 
 async def read_estate(estate: Estate, services: Services, *, reads: int = 16) -> Snapshot:
@@ -99,6 +102,10 @@ async def read_estate(estate: Estate, services: Services, *, reads: int = 16) ->
         unreadable=reader.unreadable,
         requests=dict(services.requests),
     )
+
+
+def _is_repository(where: Address) -> bool:
+    return split_address(where)[0] == "repositories"
 
 
 class _Reader:
@@ -145,7 +152,7 @@ class _Reader:
             raise
         except AuthFailed as e:
             # A sign-in that fails before the request is sent has no path to tell the service by.
-            if split_address(where)[0] != "repositories":
+            if not _is_repository(where):
                 raise
             self._mark(where, what, e)
             return None
@@ -155,13 +162,16 @@ class _Reader:
 
     def _mark(self, where: Address, what: str, error: ReconcilerError) -> None:
         status = error.status if isinstance(error, ApiError) else None
+        code = error.code if isinstance(error, ApiError) else ""
         self.unreadable[where] = Unreadable(
             address=where,
             what=what,
             message=error.message,
             status=status,
-            code=error.code if isinstance(error, ApiError) else "",
-            remedy=error.remedy or _REMEDIES.get(status or 0, "run it again once it answers"),
+            code=code,
+            remedy=(_REMEDIES[403] if code in _ROLE_MISSING else error.remedy)
+            or (_NO_REPOSITORY if status == 403 and _is_repository(where) else "")
+            or _REMEDIES.get(status or 0, "run it again once it answers"),
         )
 
     # -- lists --
@@ -305,7 +315,7 @@ class _Reader:
             and binding.target is not None
             and binding.target.key() == target.key()
         )
-        if settled or git.state == "absent":
+        if git.state == "absent" or (settled and not binding.partial):
             return
         await asyncio.gather(
             self._read_first_content(spec, binding), self._read_items_of(where, workspace_id)
@@ -387,19 +397,22 @@ class _Reader:
                 for source_id, target_id in pairs:
                     wanted[source_id] = source.workspace_id
                     wanted[target_id] = target.workspace_id
+        known = {w.id: where for where, w in self.workspaces.items()}
+        names_by_id = {w.id: w.display_name for w in self.listed_workspaces}
         await asyncio.gather(
-            *(self._read_stage_workspace(workspace_id) for workspace_id in sorted(stages)),
+            *(
+                self._read_stage_workspace(
+                    i, known.get(i) or address("workspaces", names_by_id.get(i, i))
+                )
+                for i in sorted(stages)
+            ),
             *(self._read_definition(w, item) for item, w in wanted.items()),
         )
 
-    async def _read_stage_workspace(self, workspace_id: str) -> None:
-        """Read the items of a stage's workspace, under the address the spec gives it."""
-        where = next((a for a, w in self.workspaces.items() if w.id == workspace_id), None)
-        if where is None:
-            listed = next((w for w in self.listed_workspaces if w.id == workspace_id), None)
-            name = listed.display_name if listed else workspace_id
-            where = address("workspaces", name)
-            self.workspaces[where] = LiveWorkspace(id=workspace_id, name=name)
+    async def _read_stage_workspace(self, workspace_id: str, where: Address) -> None:
+        """Read the items of a stage's workspace; ``where`` is its address in spec or service."""
+        if where not in self.workspaces:
+            self.workspaces[where] = LiveWorkspace(id=workspace_id, name=split_address(where)[-1])
         if self.workspaces[where].items is None:
             await self._read_items_of(where, workspace_id)
 

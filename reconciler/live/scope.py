@@ -9,11 +9,27 @@ from fnmatch import fnmatchcase
 from reconciler.live.models import LiveItem, LiveStageItem
 from reconciler.spec.models import DeploymentSpec, ItemPattern
 
-__all__ = ["ScopePattern", "StageSide", "in_scope", "pairs_to_read", "patterns_of", "scope_of"]
+__all__ = [
+    "ScopePattern",
+    "StageSide",
+    "in_scope",
+    "name_matches",
+    "pairs_to_read",
+    "patterns_of",
+    "scope_of",
+]
 
 # Children the service makes itself; they follow their parent and are never deployed alone.
 # Source: fabric-api.md section 8 (a Lakehouse adds a SQLEndpoint, recorded) and section 9, docs.
 FOLLOWERS = frozenset({"SQLEndpoint"})
+
+
+def name_matches(name: str, pattern: str) -> bool:
+    """Tell whether a name falls under a pattern with ``*`` and ``?``; case-sensitive.
+
+    Brackets stand for themselves: ``Report [old]`` is a name people give, not a set of letters.
+    """
+    return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +41,7 @@ class ScopePattern:
 
     def matches(self, item_type: str, item_name: str) -> bool:
         """Tell whether an item falls under the pattern."""
-        return self.type in (None, item_type) and fnmatchcase(item_name, self.name)
+        return self.type in (None, item_type) and name_matches(item_name, self.name)
 
 
 @dataclass(frozen=True, slots=True)

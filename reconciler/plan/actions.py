@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reconciler.ids import split_address
+
 __all__ = [
     "AbandonImport",
     "Action",
@@ -291,7 +293,8 @@ class UpdateFromGit(_Model):
     """Bring the branch tip into the workspace.
 
     Conditional on workspace head and branch tip. ``initial`` when initialise decides whether
-    it is needed.
+    it is needed. ``resume`` is set when an earlier update stopped half way: there is no status
+    to read then, and the branch is looked at instead.
     """
 
     kind: Literal["git.update"] = "git.update"
@@ -299,6 +302,7 @@ class UpdateFromGit(_Model):
     conflicts: Literal["fail", "PreferRemote", "PreferWorkspace"] = "fail"
     allow_override: bool = True
     initial: bool = False
+    resume: BranchTarget | None = None
 
 
 class CommitToGit(_Model):
@@ -415,6 +419,16 @@ class Deploy(_Model):
     create_workspace: str | None = None
     create_capacity_id: str | None = None
     whole: bool = False
+
+    @property
+    def source_stage(self) -> str:
+        """Name of the stage deployed from."""
+        return split_address(self.source)[-1]
+
+    @property
+    def target_stage(self) -> str:
+        """Name of the stage deployed to."""
+        return split_address(self.target)[-1]
 
 
 Op = Annotated[

@@ -13,7 +13,7 @@ from reconciler.diff.bindings import (
 )
 from reconciler.diff.changes import FieldDiff
 from reconciler.diff.normalise import same_name
-from reconciler.ids import Address, address
+from reconciler.ids import Address, address, split_address
 from reconciler.live.models import (
     CredentialSource,
     GitTarget,
@@ -39,8 +39,11 @@ from reconciler.plan.sync import commit_op, plan_sync, plan_sync_unseen
 from reconciler.plan.workspaces import connection_ready, workspace_is_planned
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address, repository_address, workspace_address
+from reconciler.words import count
 
 __all__ = ["plan_bindings"]
+
+_CONTENT = ("repository.create", "repository.import", "repository.import.retry")
 
 FirstSync = Literal["nothing", "update", "commit", "either", "refuse"]
 
@@ -54,6 +57,7 @@ class _Binding:
     workspace: Address
     where: Address
     after: list[str]
+    arriving: bool  # the repository gets its content from this plan, so what it holds is open
 
 
 def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: bool) -> None:
@@ -81,7 +85,10 @@ def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: boo
         if after is None:
             draft.skip_unknown(where, _repository_of(draft, spec.git) or where)
             continue
-        _plan_one(draft, _Binding(spec, spec.git, workspace, where, after), live_workspace)
+        arriving = any(draft.actions[i].kind in _CONTENT for i in after)
+        _plan_one(
+            draft, _Binding(spec, spec.git, workspace, where, after, arriving), live_workspace
+        )
 
 
 def _repository_of(draft: Draft, git: GitSpec) -> Address | None:
@@ -95,12 +102,8 @@ def _repository_of(draft: Draft, git: GitSpec) -> Address | None:
         and not same_name(azure_devops.organization, git.organization)
     ):
         return None
-    for repository in azure_devops.repositories:
-        if same_name(repository.project, git.project or "") and same_name(
-            repository.name or "", git.repository
-        ):
-            return repository_address(repository)
-    return None
+    repository = draft.repository_spec(git.project or "", git.repository)
+    return repository_address(repository) if repository else None
 
 
 def _repository_actions(draft: Draft, git: GitSpec) -> list[str] | None:
@@ -201,7 +204,7 @@ def _plan_connect(
     choice: GitCredentialChoice | None,
 ) -> None:
     target = target_of(at.git)
-    content = live.content if live else draft.snapshot.bindings.get(at.where, _NO_BINDING).content
+    content = live.content if live else None
     first = _first_sync(draft, at, content, live_workspace)
     if (
         not _has_capacity(draft, at, live_workspace)
@@ -229,11 +232,10 @@ def _plan_connect(
     _add_initialize(draft, at, first, content, live_workspace)
 
 
-_NO_BINDING = LiveBinding(state=None)  # type: ignore[arg-type]
-
-
 def _choice_text(choice: GitCredentialChoice) -> str:
-    return f"connection {choice.connection}" if choice.connection else choice.source
+    if not choice.connection:
+        return choice.source
+    return f"connection {split_address(choice.connection)[-1]}"
 
 
 def _may_sign_in(draft: Draft, at: _Binding, choice: GitCredentialChoice | None) -> bool:
@@ -257,11 +259,12 @@ def _target_found(draft: Draft, at: _Binding, content: TargetContent | None) -> 
 
     Source: fabric-api.md section 6.3: branch, repository and directory must exist; field.
     """
-    if content is None or not content.readable or at.after:
+    if content is None or not content.readable or at.arriving:
         return True
     git = at.git
     if not content.repository_exists:
-        what, remedy = f"repository {git.repository}", "Create or import it, or correct the name"
+        what = f"repository {git.repository} in {git.project} that this caller can see"
+        remedy = "Create or import it, correct the name, or give the caller access to it"
     elif not content.branch_exists:
         what = f"branch {git.branch} in {git.repository}"
         remedy = "Push the branch, or correct its name (branches are case-sensitive)"
@@ -292,20 +295,17 @@ def _first_sync(
 
     Source: fabric-api.md section 6.4, decision table, field (verified rows) and inferred.
     """
-    made = live_workspace is None
     items: int | None = len(live_workspace.items or ()) if live_workspace else 0
-    if made and not workspace_is_planned(draft, at.workspace):
+    if _items_may_be(draft, at):
         items = None  # a deployment fills it
-    folders = content.item_folders if content and content.readable and not at.after else None
+    folders = content.item_folders if content and content.readable and not at.arriving else None
     strategy = at.git.initialize
     if items == 0:
         return "nothing" if folders == 0 else "update"
     if folders == 0:
         return "commit"
     if folders is None:
-        return {None: "commit", "PreferRemote": "either", "PreferWorkspace": "commit"}[strategy]  # type: ignore[return-value]
-    if items is None:
-        return {None: "commit", "PreferRemote": "update", "PreferWorkspace": "commit"}[strategy]  # type: ignore[return-value]
+        return "either" if strategy == "PreferRemote" else "commit"
     if strategy is None:
         return "refuse"
     return "update" if strategy == "PreferRemote" else "commit"
@@ -317,11 +317,13 @@ def _refuse_first_sync(
     live_workspace: LiveWorkspace | None,
     content: TargetContent | None,
 ) -> None:
-    items = len(live_workspace.items or ()) if live_workspace else 0
+    has = "The workspace gets its items from a deployment"
+    if live_workspace is not None:
+        has = f"The workspace has {count(len(live_workspace.items or ()), 'item')}"
     folders = content.item_folders if content else 0
     draft.error(
         "both_sides_have_content",
-        f"The workspace has {items} items and {at.git.directory} on {at.git.branch} has "
+        f"{has} and {at.git.directory} on {at.git.branch} has "
         f"{folders}; the first sync would overwrite one side.",
         "Say which side wins with initialize: PreferRemote or PreferWorkspace (destructive for "
         "the other), or empty one side by hand.",
@@ -357,7 +359,7 @@ def _add_initialize(
     content: TargetContent | None,
     live_workspace: LiveWorkspace | None,
 ) -> None:
-    known = content is not None and content.readable and not at.after
+    known = content is not None and content.readable and not at.arriving
     draft.add(
         InitializeGit(workspace=at.workspace, strategy=at.git.initialize),
         at.where,
@@ -384,23 +386,31 @@ def _add_first_update(
     known: bool,
 ) -> None:
     loses = bool(live_workspace and live_workspace.items)
-    count = f"{content.item_folders} items" if known and content else "its items"
+    # Once the spec has said that Git wins, the service must be told so in the update as well.
+    wins = loses or (at.git.initialize == "PreferRemote" and _items_may_be(draft, at))
+    many = count(content.item_folders, "item") if known and content else "its items"
     draft.add(
         UpdateFromGit(
             workspace=at.workspace,
-            conflicts="PreferRemote" if loses else at.git.sync.conflicts,
-            allow_override=loses or at.git.sync.allow_override,
+            conflicts="PreferRemote" if wins else at.git.sync.conflicts,
+            allow_override=wins or at.git.sync.allow_override,
             initial=True,
         ),
         at.where,
         lane=at.workspace,
         code="first_sync",
-        why=f"{count} from {target_of(at.git).describe()}, if initialise asks for it",
+        why=f"{many} from {target_of(at.git).describe()}, if initialise asks for it",
         after_unknown=True,
         outcomes=(_OUTCOMES["update"], _OUTCOMES["nothing"]),
         destructive=loses,
         requests=4,
     )
+
+
+def _items_may_be(draft: Draft, at: _Binding) -> bool:
+    """Tell whether a workspace that is not there yet will hold items: a deployment fills it."""
+    missing = draft.snapshot.workspaces.get(at.workspace) is None
+    return missing and not workspace_is_planned(draft, at.workspace)
 
 
 def _add_first_commit(
@@ -410,13 +420,13 @@ def _add_first_commit(
     live_workspace: LiveWorkspace | None,
 ) -> None:
     base = commit_op(draft, at.spec, at.git, at.workspace)
-    count = f"{len(live_workspace.items or ())} items" if live_workspace else "its items"
+    many = count(len(live_workspace.items or ()), "item") if live_workspace else "its items"
     draft.add(
         CommitToGit(workspace=at.workspace, comment=base.comment, initial=True),
         at.where,
         lane=at.workspace,
         code="first_sync",
-        why=f"{count} of the workspace, if initialise asks for it",
+        why=f"{many} of the workspace, if initialise asks for it",
         after_unknown=True,
         outcomes=(_OUTCOMES["commit"], _OUTCOMES["nothing"]),
         destructive=bool(content and content.readable and content.item_folders),
@@ -548,7 +558,9 @@ def _plan_bound(
         return
     if choice is not None and choice.source == "None":
         return
-    if changed:
+    if live is not None and live.partial:
+        _plan_resume(draft, at, live)
+    elif changed:
         plan_sync_unseen(draft, at.spec, at.git, at.workspace)
     else:
         draft.error(
@@ -558,3 +570,49 @@ def _plan_bound(
             "user on Azure DevOps.",
             at.where,
         )
+
+
+def _plan_resume(draft: Draft, at: _Binding, live: LiveBinding) -> None:
+    """Plan the update that ends what an earlier one left half done.
+
+    Status tells nothing until then, so the tip comes from the repository itself.
+    Source: fabric-api.md section 6.7, partial failure, docs.
+    """
+    target = target_of(at.git)
+    tip = live.content.tip if live.content is not None else None
+    text = "the last update from Git stopped half way, so the workspace stands at no commit"
+    planned = tip is not None and at.git.sync.direction in ("update", "both")
+    draft.drift.append(
+        DriftEntry(address=at.where, cause="incoming", text=text, items=(), planned=planned)
+    )
+    if not planned:
+        why = (
+            f"{target.describe()} cannot be read by this caller"
+            if tip is None
+            else f"sync.direction is {at.git.sync.direction}"
+        )
+        draft.error(
+            "partial_update",
+            f"The last update from Git stopped half way, and {why}.",
+            "Finish the update in the workspace's source control pane, or let the reconciler do "
+            "it: sync.direction update or both, and read access to the repository.",
+            at.where,
+        )
+        return
+    draft.add(
+        UpdateFromGit(
+            workspace=at.workspace,
+            conflicts=at.git.sync.conflicts,
+            allow_override=at.git.sync.allow_override,
+            resume=_to_op_target(target),
+        ),
+        at.where,
+        after=at.after,
+        lane=at.workspace,
+        code="partial_update",
+        why=text,
+        preconditions={"remote_commit_hash": tip},
+        after_unknown=True,
+        outcomes=("the update is finished", "it fails again, naming the item it fails on"),
+        requests=4,
+    )

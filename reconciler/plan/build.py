@@ -13,6 +13,7 @@ from reconciler.plan.actions import Action
 from reconciler.plan.bindings import plan_bindings
 from reconciler.plan.deployments import plan_deployments
 from reconciler.plan.draft import Draft
+from reconciler.plan.followers import plan_followers
 from reconciler.plan.graph import closure
 from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
 from reconciler.plan.plan import (
@@ -24,7 +25,6 @@ from reconciler.plan.plan import (
     summarise,
 )
 from reconciler.plan.repositories import plan_repositories
-from reconciler.plan.sync import plan_followers
 from reconciler.plan.workspaces import (
     plan_connections,
     plan_roles_after_deployment,
@@ -91,6 +91,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         unknown=tuple(sorted(draft.unknown)),
         unreadable=tuple(draft.unknown[a] for a in sorted(draft.unknown)),
         held=tuple(sorted(draft.held, key=lambda h: h.address)),
+        ignored=tuple(sorted(draft.ignored, key=lambda i: (i.address, i.text))),
         caller=snapshot.caller,
         complete=not draft.unknown,
         applyable=bool(actions) and not blocked,
@@ -126,17 +127,20 @@ def _kept(draft: Draft, target: Sequence[str], exclude: Sequence[str]) -> set[st
 
     What depends on an excluded action is excluded with it.
     """
-    kept = set(draft.actions)
-    if target:
-        hit = [i for i, a in draft.actions.items() if _any_match(a.address, target)]
-        kept = closure(hit, draft.edges)
+    dropped: set[str] = set()
     if exclude:
         followers: dict[str, list[str]] = {}
         for action_id, before in draft.edges.items():
             for b in before:
                 followers.setdefault(b, []).append(action_id)
-        dropped = [i for i, a in draft.actions.items() if _any_match(a.address, exclude)]
-        kept -= closure(dropped, followers)
+        out = [i for i, a in draft.actions.items() if _any_match(a.address, exclude)]
+        dropped = closure(out, followers)
+    kept = draft.actions.keys() - dropped
+    if target:
+        # What only a dropped action needs is not brought.
+        kept = closure(
+            (i for i in kept if _any_match(draft.actions[i].address, target)), draft.edges
+        )
     return kept
 
 
@@ -146,8 +150,9 @@ def _any_match(address: str, prefixes: Sequence[str]) -> bool:
 
 def _all_drift(draft: Draft, actions: Sequence[Action]) -> tuple[DriftEntry, ...]:
     """Return every difference: the ones classed while planning, and what is simply missing."""
-    classed = {d.address for d in draft.drift}
-    entries = list(draft.drift)
+    left_alone = {i.address for i in draft.ignored} - {a.address for a in actions}
+    entries = [d for d in draft.drift if d.cause != "field" or d.address not in left_alone]
+    classed = {d.address for d in entries}
     for action in actions:
         if action.address not in classed:
             classed.add(action.address)

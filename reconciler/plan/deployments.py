@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.diff.deployments import (
@@ -10,8 +10,10 @@ from reconciler.diff.deployments import (
     ItemState,
     ItemVerdict,
     compare_stages,
+    definitions_hash,
 )
-from reconciler.ids import Address, address_matches
+from reconciler.diff.ignore import Ignores
+from reconciler.ids import Address, address, address_matches, split_address
 from reconciler.live.models import LivePipeline, LiveStage
 from reconciler.live.scope import StageSide, in_scope, patterns_of, scope_of
 from reconciler.plan.actions import Deploy, ItemChange, ItemRef, Pattern, UpdateFromGit
@@ -26,6 +28,7 @@ from reconciler.spec.resolve import (
     stage_address,
     stage_workspace,
 )
+from reconciler.words import count
 
 __all__ = ["MAX_ITEMS", "deploy_order", "plan_deployments", "side_of"]
 
@@ -67,18 +70,13 @@ def deploy_order(verdicts: Sequence[ItemVerdict]) -> list[ItemVerdict]:
     return sorted(verdicts, key=lambda v: (_RANK.get(v.type, len(_ORDER)), v.type, v.name))
 
 
-def side_of(draft_items: LivePipeline, stage: LiveStage, draft: Draft) -> StageSide:
+def side_of(draft: Draft, pipeline: LivePipeline, stage: LiveStage) -> StageSide:
     """Return one stage with its items and the folders of its workspace."""
-    items = draft_items.items.get(stage.id, ())
-    workspace_items = next(
-        (
-            w.items
-            for w in draft.snapshot.workspaces.values()
-            if w.id == stage.workspace_id and w.items is not None
-        ),
-        (),
+    return StageSide(
+        stage.workspace_id,
+        pipeline.items.get(stage.id, ()),
+        draft.workspace_items(stage.workspace_id),
     )
-    return StageSide(stage.workspace_id, items, workspace_items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,7 @@ class _Deployment:
     live: LivePipeline | None
     live_source: LiveStage | None
     live_target: LiveStage | None
+    ignores: Ignores
 
 
 def plan_deployments(draft: Draft, targeted: Sequence[str]) -> None:
@@ -107,64 +106,83 @@ def plan_deployments(draft: Draft, targeted: Sequence[str]) -> None:
     Args:
         targeted: the run's ``--target`` addresses; they release ``when: manual``.
     """
-    entries: list[tuple[PipelineSpec, DeploymentSpec]] = [
-        (p, d) for p in draft.estate.pipelines if p.state == "present" for d in p.deployments
-    ]
-    planned: dict[Address, list[str]] = {}
-    for pipeline, spec in _in_order(entries):
-        found = _resolve(draft, pipeline, spec)
-        if found is None or _is_unknown(draft, found):
+    entries = {
+        deployment_address(p, d): (p, d)
+        for p in draft.estate.pipelines
+        if p.state == "present"
+        for d in p.deployments
+    }
+    named = _named_dependencies(entries)
+    held: set[Address] = set()
+    for where in _in_order(entries, named):
+        pipeline, spec = entries[where]
+        if draft.skip_unknown(where, pipeline_address(pipeline)):
             continue
-        waits = [i for a in spec.depends_on for i in _ids_at(draft, planned, a)]
-        before = set(draft.actions)
-        _plan_one(draft, found, waits, targeted)
-        planned[found.where] = [i for i in draft.actions if i not in before]
+        found = _resolve(draft, pipeline, spec)
+        waits_for = named[where]
+        if found is None or _is_unknown(draft, found, waits_for):
+            continue
+        waits = [i for a in spec.depends_on for i in draft.doers_below(Address(a))]
+        manual = spec.when == "manual" and not any(
+            address_matches(where, t) or address_matches(t, where) for t in targeted
+        )
+        blocked = [a for a in waits_for if a in held]
+        why = "when: manual" if manual else f"waits for {blocked[0]}" if blocked else None
+        entries_before = len(draft.held)
+        _plan_one(draft, found, waits, why)
+        if len(draft.held) > entries_before:
+            held.add(where)
 
 
-def _ids_at(draft: Draft, planned: dict[Address, list[str]], wanted: str) -> list[str]:
-    exact = planned.get(Address(wanted))
-    if exact is not None:
-        return exact
-    return [i for i, a in draft.actions.items() if address_matches(a.address, wanted)]
+_Entries = Mapping[Address, tuple[PipelineSpec, DeploymentSpec]]
 
 
-def _in_order(
-    entries: list[tuple[PipelineSpec, DeploymentSpec]],
-) -> list[tuple[PipelineSpec, DeploymentSpec]]:
+def _named_dependencies(entries: _Entries) -> dict[Address, list[Address]]:
+    """Return the deployments that each one names in ``dependsOn``, prefixes spelt out."""
+    below: dict[str, list[Address]] = {}
+    for where in entries:
+        parts = split_address(where)
+        for n in range(1, len(parts) + 1):
+            below.setdefault(address(*parts[:n]), []).append(where)
+    return {
+        where: [a for d in spec.depends_on for a in below.get(d, ()) if a != where]
+        for where, (_, spec) in entries.items()
+    }
+
+
+def _in_order(entries: _Entries, named: Mapping[Address, list[Address]]) -> list[Address]:
     """Sort by cascade inside a pipeline and by ``dependsOn`` across; the spec has no circle."""
+    into: dict[tuple[Address, str], list[Address]] = {}
+    for where, (pipeline, spec) in entries.items():
+        if _is_forward(pipeline, spec):
+            into.setdefault((pipeline_address(pipeline), spec.to), []).append(where)
 
-    def order(entry: tuple[PipelineSpec, DeploymentSpec]) -> int:
-        names = [s.name for s in entry[0].stages]
-        return names.index(entry[1].from_) if entry[1].from_ in names else 0
+    def needs(where: Address) -> list[Address]:
+        pipeline, spec = entries[where]
+        cascade: list[Address] = []
+        if _is_forward(pipeline, spec):
+            cascade = into.get((pipeline_address(pipeline), spec.from_), [])
+        return [*cascade, *named[where]]
 
-    by_address = {deployment_address(p, d): (p, d) for p, d in entries}
     done: dict[Address, None] = {}
-    pending = [deployment_address(p, d) for p, d in sorted(entries, key=order)]
     opened: set[Address] = set()
-
-    def visit(start: Address) -> None:
+    for start in entries:
         stack = [start]
         while stack:
             at = stack[-1]
-            if at in done:
-                stack.pop()
-                continue
             opened.add(at)
-            needs = [
-                a
-                for a in by_address
-                for d in by_address[at][1].depends_on
-                if address_matches(a, d) and a not in done and a not in opened
-            ]
-            if needs:
-                stack.extend(needs)
+            open_needs = [a for a in needs(at) if a not in done and a not in opened]
+            if at not in done and open_needs:
+                stack.extend(reversed(open_needs))
             else:
                 done[at] = None
                 stack.pop()
+    return list(done)
 
-    for at in pending:
-        visit(at)
-    return [by_address[a] for a in done]
+
+def _is_forward(pipeline: PipelineSpec, spec: DeploymentSpec) -> bool:
+    order = {s.name: n for n, s in enumerate(pipeline.stages)}
+    return order.get(spec.from_, -1) < order.get(spec.to, -1)
 
 
 def _resolve(draft: Draft, pipeline: PipelineSpec, spec: DeploymentSpec) -> _Deployment | None:
@@ -202,21 +220,24 @@ def _resolve(draft: Draft, pipeline: PipelineSpec, spec: DeploymentSpec) -> _Dep
         live=live if matched else None,
         live_source=stages[source_order] if matched else None,
         live_target=stages[target_order] if matched else None,
+        ignores=draft.ignores(at),
     )
 
 
 def _workspace_of(draft: Draft, stage: StageSpec, live: LiveStage | None) -> Address | None:
     wanted = stage_workspace(stage)
-    if wanted is not None and wanted.state == "present":
-        return stage_workspace_address(draft, wanted.name)
+    if wanted is not None:
+        absent = wanted.state == "absent"
+        return None if absent else stage_workspace_address(draft, wanted.name)
     if live is not None and live.workspace_id is not None:
         return stage_workspace_address(draft, live.workspace_name or live.workspace_id)
     return None
 
 
-def _is_unknown(draft: Draft, at: _Deployment) -> bool:
+def _is_unknown(draft: Draft, at: _Deployment, waits_for: Sequence[Address]) -> bool:
     needs = [
-        at.pipeline,
+        *waits_for,
+        *map(Address, at.spec.depends_on),
         at.source_stage,
         at.target_stage,
         at.source_workspace,
@@ -227,16 +248,14 @@ def _is_unknown(draft: Draft, at: _Deployment) -> bool:
     return draft.skip_unknown(at.where, *needs)
 
 
-def _plan_one(draft: Draft, at: _Deployment, waits: list[str], targeted: Sequence[str]) -> None:
+def _plan_one(draft: Draft, at: _Deployment, waits: list[str], held: str | None) -> None:
+    """Plan one deployment; ``held`` is why it is only shown and not carried out, if it is not."""
     creates = _vacant_target(draft, at)
-    if creates is False:
+    if creates is False or not _source_is_there(draft, at):
         return
     after = [*waits, *_source_actions(draft, at)]
     if at.target_workspace is not None:
         after.extend(_settling(draft, at.target_workspace))
-    held = at.spec.when == "manual" and not any(
-        address_matches(at.where, t) or address_matches(t, at.where) for t in targeted
-    )
     assigning = _stage_pending(draft, at)
     if at.live is None or at.live_source is None or assigning or creates is not None:
         _plan_unseen(draft, at, after, creates=creates, held=held)
@@ -244,13 +263,17 @@ def _plan_one(draft: Draft, at: _Deployment, waits: list[str], targeted: Sequenc
     if at.live_target is None:
         return
     diff = compare_stages(
-        side_of(at.live, at.live_source, draft),
-        side_of(at.live, at.live_target, draft),
+        side_of(draft, at.live, at.live_source),
+        side_of(draft, at.live, at.live_target),
         draft.snapshot.definitions,
         scope=scope_of(at.spec),
         exclude=patterns_of(at.spec.exclude),
         compare=at.spec.compare,
+        ignore=at.ignores,
     )
+    if diff.ignored:
+        text = f"{count(len(diff.ignored), 'item')} not deployed"
+        draft.leave_alone(at.where, text, _verdict_items(diff.ignored))
     if _clashes(draft, at, diff):
         return
     _report_orphans(draft, at, diff)
@@ -258,6 +281,15 @@ def _plan_one(draft: Draft, at: _Deployment, waits: list[str], targeted: Sequenc
         _plan_predicted(draft, at, diff, after, held=held)
     else:
         _plan_known(draft, at, diff, after, held=held)
+
+
+def _source_is_there(draft: Draft, at: _Deployment) -> bool:
+    """Tell whether the source stage has a workspace by the time the deployment runs."""
+    if at.live_source is None or at.live_source.workspace_id is not None:
+        return True
+    return bool(draft.deploys_into.get(at.source_stage)) or any(
+        draft.actions[i].kind == "stage.assign" for i in draft.doers(at.source_stage)
+    )
 
 
 def _stage_pending(draft: Draft, at: _Deployment) -> bool:
@@ -273,14 +305,10 @@ def _stage_pending(draft: Draft, at: _Deployment) -> bool:
 
 def _source_actions(draft: Draft, at: _Deployment) -> list[str]:
     """Return the actions that change what the source stage holds, or settle its workspace."""
-    deploys = [
-        i
-        for i, a in draft.actions.items()
-        if isinstance(a.op, Deploy)
-        and a.op.pipeline == at.pipeline
-        and a.op.target == at.source_stage
+    return [
+        *_settling(draft, at.source_workspace),
+        *draft.deploys_into.get(at.source_stage, ()),
     ]
-    return [*_settling(draft, at.source_workspace), *deploys]
 
 
 def _settling(draft: Draft, workspace: Address) -> list[str]:
@@ -293,12 +321,12 @@ def _settling(draft: Draft, workspace: Address) -> list[str]:
 def _vacant_target(draft: Draft, at: _Deployment) -> StageWorkspace | bool | None:
     """Return the workspace to create, None when the target has one, False when it cannot be."""
     wanted = stage_workspace(at.target)
-    if at.live_target is not None and at.live_target.workspace_id is not None:
+    pending = {draft.actions[i].kind for i in draft.doers(at.target_stage)}
+    holds = at.live_target is not None and at.live_target.workspace_id is not None
+    if "stage.assign" in pending or (holds and "stage.unassign" not in pending):
         return None
-    if draft.doers(at.target_stage):
-        return None  # being assigned
     if wanted is None or not wanted.create_on_deploy:
-        if wanted is None:
+        if wanted is None or wanted.state == "absent":
             draft.error(
                 "target_stage_vacant",
                 f"The stage {at.target.name} has no workspace to deploy to.",
@@ -318,7 +346,6 @@ def _op(
     items: tuple[ItemRef, ...] | None = None,
     announced: tuple[tuple[str, str], ...] | None = None,
     creates: StageWorkspace | None = None,
-    whole: bool = False,
 ) -> Deploy | None:
     capacity = None
     if creates is not None and creates.capacity is not None:
@@ -344,8 +371,47 @@ def _op(
         allow_cross_region=at.spec.allow_cross_region,
         create_workspace=creates.name if creates else None,
         create_capacity_id=capacity,
-        whole=whole,
+        whole=_is_backward(at),
     )
+
+
+def _is_backward(at: _Deployment) -> bool:
+    return at.target_order < at.source_order
+
+
+def _add_deploy(
+    draft: Draft,
+    at: _Deployment,
+    op: Deploy,
+    *,
+    after: list[str],
+    code: str,
+    why: str,
+    items: tuple[ItemChange, ...],
+    preconditions: Mapping[str, object],
+    outcomes: tuple[str, ...] = (),
+    suffix: str = "",
+    requests: int = 8,
+) -> None:
+    """Add the action; it takes the lanes of the pipeline and of both workspaces."""
+    workspaces = [w for w in (at.source_workspace, at.target_workspace) if w is not None]
+    action = draft.add(
+        op,
+        at.where,
+        after=[*after, *(t for w in workspaces for t in draft.lane_tail(w))],
+        lane=at.pipeline,
+        suffix=suffix,
+        code=code,
+        why=why,
+        items=items,
+        preconditions=preconditions,
+        after_unknown=bool(outcomes),
+        outcomes=outcomes,
+        requests=requests,
+    )
+    draft.deploys_into.setdefault(at.target_stage, []).append(action)
+    for workspace in workspaces:
+        draft.claim_lane(workspace, action)
 
 
 def _plan_unseen(
@@ -354,7 +420,7 @@ def _plan_unseen(
     after: list[str],
     *,
     creates: StageWorkspace | bool | None,
-    held: bool,
+    held: str | None,
 ) -> None:
     """Plan a deployment whose pairing does not exist yet."""
     why = f"{at.target.name} takes what {at.source.name} holds once both stages are set up"
@@ -364,30 +430,28 @@ def _plan_unseen(
     known = _known_items(draft, at) if made is not None else ()
     if made is not None and not known and not after and at.live is not None:
         return  # nothing to deploy: the service refuses an empty deployment
-    if held:
-        _hold(draft, at, why, ())
+    if held is not None:
+        _hold(draft, at, why, (), held)
+        return
+    if _is_backward(at) and not _backward_allowed(draft, at):
         return
     op = _op(draft, at, creates=made, announced=None)
     if op is None:
         return
-    action = draft.add(
+    _add_deploy(
+        draft,
+        at,
         op,
-        at.where,
         after=after,
-        lane=at.pipeline,
         code="target_vacant" if made else "pairing_not_known",
         why=why,
         items=known,
-        after_unknown=True,
         outcomes=(
             "deploy every item in scope that is then new or different",
             "nothing: no item in scope is new or different",
         ),
         preconditions={"newest_operation": _newest_operation(at)} if at.live else {},
-        requests=8,
     )
-    if made is not None and op.target_workspace is not None:
-        draft.claim_lane(Address(op.target_workspace), action)
 
 
 def _known_items(draft: Draft, at: _Deployment) -> tuple[ItemChange, ...]:
@@ -398,7 +462,7 @@ def _known_items(draft: Draft, at: _Deployment) -> tuple[ItemChange, ...]:
     return tuple(
         ItemChange(type=i.type, name=i.name, change=ItemState.NEW.value)
         for i in sorted(at.live.items.get(at.live_source.id, ()), key=lambda i: (i.type, i.name))
-        if in_scope(i.type, i.name, scope, exclude)
+        if in_scope(i.type, i.name, scope, exclude) and not at.ignores.item(i.type, i.name)
     )
 
 
@@ -427,7 +491,7 @@ def _report_orphans(draft: Draft, at: _Deployment, diff: DeploymentDiff) -> None
     names = ", ".join(f"{i.type} {i.name}" for i in diff.orphans)
     draft.warn(
         "orphans",
-        f"{len(diff.orphans)} items of {at.target.name} have lost their source: {names}.",
+        f"{count(len(diff.orphans), 'item')} of {at.target.name} without a source: {names}.",
         "A deployment never deletes. Delete them in the target by hand if they should go.",
         at.where,
     )
@@ -446,7 +510,7 @@ def _report_unproven(draft: Draft, at: _Deployment, diff: DeploymentDiff) -> Non
         listed = "; ".join(f"{v.type} {v.name} ({v.evidence})" for v in unproven)
         draft.warn(
             "unproven",
-            f"{len(unproven)} items cannot be proved equal or different: {listed}.",
+            f"{count(len(unproven), 'item')} cannot be proved equal or different: {listed}.",
             "They are not deployed. Set unproven: deploy to deploy them every time nothing "
             "proves them equal.",
             at.where,
@@ -454,7 +518,7 @@ def _report_unproven(draft: Draft, at: _Deployment, diff: DeploymentDiff) -> Non
 
 
 def _plan_known(
-    draft: Draft, at: _Deployment, diff: DeploymentDiff, after: list[str], *, held: bool
+    draft: Draft, at: _Deployment, diff: DeploymentDiff, after: list[str], *, held: str | None
 ) -> None:
     _report_unproven(draft, at, diff)
     needed = deploy_order(diff.needed(unproven=at.spec.unproven == "deploy"))
@@ -464,13 +528,14 @@ def _plan_known(
         f"{sum(v.state is not ItemState.NEW for v in needed)} different"
     )
     why = f"{at.target.name} differs from {at.source.name}: {counts}"
-    if held:
-        _hold(draft, at, why, _verdict_items(needed))
+    if held is not None:
+        _hold(draft, at, why, _verdict_items(needed), held)
         return
-    if at.target_order < at.source_order and not _backward_allowed(draft, at):
+    if _is_backward(at) and not _backward_allowed(draft, at):
         return
     _drift(draft, at, why, _verdict_items(needed))
-    batches = [needed[i : i + MAX_ITEMS] for i in range(0, len(needed), MAX_ITEMS)]
+    size = len(needed) if _is_backward(at) else MAX_ITEMS  # a backward one sends no list
+    batches = [needed[i : i + size] for i in range(0, len(needed), size)]
     for number, batch in enumerate(batches, start=1):
         refs = tuple(ItemRef(id=v.source_id, type=v.type, name=v.name) for v in batch)
         op = _op(
@@ -478,32 +543,57 @@ def _plan_known(
             at,
             items=refs,
             announced=tuple((v.type, v.name) for v in batch),
-            whole=at.target_order < at.source_order,
         )
         if op is None:
             return
-        draft.add(
+        _add_deploy(
+            draft,
+            at,
             op,
-            at.where,
             suffix=f"#{number}" if len(batches) > 1 else "",
             after=after,
-            lane=at.pipeline,
             code="items_differ",
             why=why if len(batches) == 1 else f"{why} (part {number} of {len(batches)})",
             items=_verdict_items(batch),
-            preconditions={"newest_operation": _newest_operation(at)} if number == 1 else {},
+            preconditions={
+                **({"newest_operation": _newest_operation(at)} if number == 1 else {}),
+                **_seen_definitions(draft, at, batch),
+            },
             requests=6,
         )
 
 
+def _seen_definitions(
+    draft: Draft, at: _Deployment, batch: Sequence[ItemVerdict]
+) -> dict[str, str]:
+    """Return the digest of what was compared, unless an action before it moves the stages."""
+    settled = at.target_workspace is None or not _settling(draft, at.target_workspace)
+    if at.spec.compare != "definitions" or _source_actions(draft, at) or not settled:
+        return {}
+    digest = definitions_hash(batch, draft.snapshot.definitions)
+    return {"definitions": digest} if digest else {}
+
+
 def _backward_allowed(draft: Draft, at: _Deployment) -> bool:
-    """Backward only into an empty stage. Source: fabric-api.md section 7.2, spec."""
+    """Backward only as a whole, and only into an empty stage.
+
+    Source: fabric-api.md section 7.2, spec (empty) and docs (whole).
+    """
+    if at.spec.items != "all" or at.spec.exclude or at.ignores.everything or at.ignores.items:
+        draft.error(
+            "backward_takes_everything",
+            f"A deployment backward, from {at.source.name} to {at.target.name}, takes every item.",
+            "The service accepts no list of items here. Write items: all, without exclude and "
+            "without ignore rules for items of this deployment.",
+            at.where,
+        )
+        return False
     items = at.live.items.get(at.live_target.id, ()) if at.live and at.live_target else ()
     if not items:
         return True
     draft.error(
         "backward_into_filled_stage",
-        f"{at.target.name} comes before {at.source.name} and has {len(items)} items.",
+        f"{at.target.name} comes before {at.source.name} and has {count(len(items), 'item')}.",
         "The service deploys backward only into an empty stage. Deploy forward, or empty the "
         "stage by hand.",
         at.where,
@@ -512,7 +602,7 @@ def _backward_allowed(draft: Draft, at: _Deployment) -> bool:
 
 
 def _plan_predicted(
-    draft: Draft, at: _Deployment, diff: DeploymentDiff, after: list[str], *, held: bool
+    draft: Draft, at: _Deployment, diff: DeploymentDiff, after: list[str], *, held: str | None
 ) -> None:
     """Plan a deployment whose source an earlier action changes first."""
     needed = diff.needed(unproven=at.spec.unproven == "deploy")
@@ -524,8 +614,8 @@ def _plan_predicted(
         if isinstance(action.op, (UpdateFromGit, Deploy)):
             exact = exact and bool(action.items)
             for item in action.items:
-                gone = item.change == "Deleted"
-                if not gone and in_scope(item.type, item.name, scope, exclude):
+                left = item.change == "Deleted" or at.ignores.item(item.type, item.name)
+                if not left and in_scope(item.type, item.name, scope, exclude):
                     predicted.setdefault(
                         (item.type, item.name),
                         ItemChange(
@@ -543,21 +633,22 @@ def _plan_predicted(
         return
     items = tuple(predicted[k] for k in sorted(predicted))
     why = f"{at.source.name} changes first; then {at.target.name} is compared again"
-    if held:
-        _hold(draft, at, why, items)
+    if held is not None:
+        _hold(draft, at, why, items, held)
+        return
+    if _is_backward(at) and not _backward_allowed(draft, at):
         return
     op = _op(draft, at, announced=tuple(sorted(predicted)) if exact else None)
     if op is None:
         return
-    draft.add(
+    _add_deploy(
+        draft,
+        at,
         op,
-        at.where,
         after=after,
-        lane=at.pipeline,
         code="source_changes",
         why=why,
         items=items,
-        after_unknown=True,
         outcomes=(
             "deploy those of the listed items that then differ"
             if exact
@@ -565,13 +656,14 @@ def _plan_predicted(
             "nothing: no item in scope is new or different",
         ),
         preconditions={"newest_operation": _newest_operation(at)},
-        requests=8,
     )
     _drift(draft, at, why, items)
 
 
-def _hold(draft: Draft, at: _Deployment, why: str, items: tuple[ItemChange, ...]) -> None:
-    text = f"{why}; when: manual, run with --target '{at.where}'"
+def _hold(
+    draft: Draft, at: _Deployment, why: str, items: tuple[ItemChange, ...], held: str
+) -> None:
+    text = f"{why}; {held}, run with --target '{at.where}'"
     draft.held.append(HeldEntry(address=at.where, text=text, items=items))
     draft.drift.append(DriftEntry(address=at.where, cause="held", text=text, items=items))
 

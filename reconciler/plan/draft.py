@@ -2,24 +2,35 @@
 
 The area builders (repositories, workspaces, bindings, pipelines, deployments) write into one
 draft. A *lane* is a resource that takes one operation at a time, a workspace or a pipeline:
-actions on a lane are chained in the order they are added.
+actions on a lane are chained in the order they are added. Look-ups that every resource makes are
+indexed once, so that a plan stays linear in the size of the estate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.diff.changes import FieldDiff
-from reconciler.ids import Address, split_address
+from reconciler.diff.ignore import IgnoreRules, Ignores
+from reconciler.errors import InternalError
+from reconciler.ids import Address, address_matches, split_address
 from reconciler.ids import address as join_address
-from reconciler.live.models import LiveChange, Snapshot, Unreadable
+from reconciler.live.models import (
+    LiveCapacity,
+    LiveChange,
+    LiveConnection,
+    LiveItem,
+    Snapshot,
+    Unreadable,
+)
 from reconciler.plan.actions import Action, FieldChange, ItemChange, Op, Reason
 from reconciler.plan.graph import topological_waves
-from reconciler.plan.plan import DriftEntry, HeldEntry, UnknownEntry
-from reconciler.spec.models import Estate
+from reconciler.plan.plan import DriftEntry, HeldEntry, IgnoredEntry, UnknownEntry
+from reconciler.spec.models import Estate, RepositorySpec, WorkspaceSpec
+from reconciler.spec.resolve import git_address
 
 __all__ = ["Draft", "field_changes", "git_of", "item_changes", "roles_of"]
 
@@ -32,6 +43,14 @@ def git_of(workspace: Address) -> Address:
 def roles_of(owner: Address) -> Address:
     """Return the address under which a workspace's or pipeline's role list is read."""
     return Address(f"{owner}/roles")
+
+
+def _prefixes(address: Address) -> list[Address]:
+    """Return the address and everything it lies below, nearest first."""
+    parts = split_address(address)
+    if "\\" in address:
+        return [join_address(*parts[:n]) for n in range(len(parts), 0, -1)]
+    return [Address("/".join(parts[:n])) for n in range(len(parts), 0, -1)]
 
 
 def field_changes(*diffs: FieldDiff | None) -> tuple[FieldChange, ...]:
@@ -52,6 +71,78 @@ def item_changes(
     return tuple(sorted(out, key=lambda i: (i.type, i.name)))
 
 
+# Changes of single fields of something that is there: what a rule without items can leave alone.
+_FIELD_KINDS = frozenset(
+    {
+        "repository.update",
+        "workspace.update",
+        "workspace.assign_capacity",
+        "workspace.role.add",
+        "workspace.role.update",
+        "workspace.role.remove",
+        "git.credentials",
+        "pipeline.update",
+        "pipeline.role.add",
+        "pipeline.role.remove",
+        "stage.update",
+    }
+)
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Named(Generic[T]):
+    """Things found by name, case-sensitively, or else by id, in whatever case that is written."""
+
+    by_name: dict[str, T] = field(default_factory=dict)
+    by_id: dict[str, T] = field(default_factory=dict)
+
+    def put(self, name: str | None, id_: str | None, thing: T) -> None:
+        """Add a thing; the first of a name or id stays."""
+        if name:
+            self.by_name.setdefault(name, thing)
+        if id_:
+            self.by_id.setdefault(id_.lower(), thing)
+
+    def get(self, reference: str) -> T | None:
+        """Return what a reference means."""
+        found = self.by_name.get(reference)
+        return found if found is not None else self.by_id.get(reference.lower())
+
+
+@dataclass(slots=True)
+class _Index:
+    """Where to find what every resource of an estate may refer to."""
+
+    workspace_specs: _Named[WorkspaceSpec] = field(default_factory=_Named)
+    bound: dict[Address, WorkspaceSpec] = field(default_factory=dict)
+    repositories: dict[tuple[str, str], RepositorySpec] = field(default_factory=dict)
+    workspace_ids: _Named[str] = field(default_factory=_Named)
+    connections: _Named[LiveConnection] = field(default_factory=_Named)
+    capacities: _Named[LiveCapacity] = field(default_factory=_Named)
+    items: dict[str, tuple[LiveItem, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, estate: Estate, snapshot: Snapshot) -> _Index:
+        index = cls()
+        for w in estate.workspaces:
+            index.workspace_specs.put(w.name, w.id, w)
+            index.bound[git_address(w)] = w
+        for r in estate.azure_devops.repositories if estate.azure_devops else ():
+            key = (r.project.casefold(), (r.name or "").casefold())
+            index.repositories.setdefault(key, r)
+        for name, workspace_id in snapshot.visible_workspaces.items():
+            index.workspace_ids.put(name, workspace_id, workspace_id)
+        for connection in snapshot.connections or ():
+            index.connections.put(connection.name, connection.id, connection)
+        for capacity in snapshot.capacities or ():
+            index.capacities.put(capacity.name, capacity.id, capacity)
+        index.items = {w.id: w.items for w in snapshot.workspaces.values() if w.items is not None}
+        return index
+
+
 @dataclass(slots=True)
 class Draft:
     """Mutable while a plan is built, and not seen outside this package."""
@@ -64,9 +155,18 @@ class Draft:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     held: list[HeldEntry] = field(default_factory=list)
     unknown: dict[Address, UnknownEntry] = field(default_factory=dict)
+    ignored: list[IgnoredEntry] = field(default_factory=list)
     bindings: dict[str, str] = field(default_factory=dict)
+    deploys_into: dict[Address, list[str]] = field(default_factory=dict)
     _lanes: dict[Address, str] = field(default_factory=dict)
     _doers: dict[Address, list[str]] = field(default_factory=dict)
+    _below: dict[Address, list[str]] = field(default_factory=dict)
+    _index: _Index = field(init=False)
+    _rules: IgnoreRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._index = _Index.of(self.estate, self.snapshot)
+        self._rules = IgnoreRules(self.estate.ignore)
 
     def add(
         self,
@@ -88,11 +188,19 @@ class Draft:
     ) -> str:
         """Add an action and return its id.
 
+        A change of fields at an address that an ``ignore`` rule covers is counted and not added;
+        then the id is that of no action.
+
         Args:
             after: ids that must have succeeded before; repeated ones count once.
             lane: the resource that takes one operation at a time.
         """
         action_id = f"{op.kind}:{address}{suffix}"
+        if action_id in self.actions:
+            raise InternalError(f"{action_id} is planned twice")
+        if op.kind in _FIELD_KINDS and self.ignores(address).everything:
+            self.leave_alone(address, why)
+            return action_id
         before = list(after)
         if lane is not None:
             if lane in self._lanes:
@@ -100,6 +208,8 @@ class Draft:
             self._lanes[lane] = action_id
         self.edges[action_id] = self._nearest(before)
         self._doers.setdefault(address, []).append(action_id)
+        for prefix in _prefixes(address):
+            self._below.setdefault(prefix, []).append(action_id)
         self.actions[action_id] = Action(
             id=action_id,
             kind=op.kind,
@@ -125,6 +235,46 @@ class Draft:
         """Return the ids of the actions planned for exactly this address so far."""
         return self._doers.get(address, [])
 
+    def doers_below(self, address: Address) -> list[str]:
+        """Return the ids of the actions planned at this address or below it so far."""
+        return self._below.get(address, [])
+
+    def workspace_spec(self, reference: str) -> WorkspaceSpec | None:
+        """Return the workspace of the spec that a name or id means."""
+        return self._index.workspace_specs.get(reference)
+
+    def bound_workspace(self, binding: Address) -> WorkspaceSpec:
+        """Return the workspace of the spec whose binding has this address."""
+        return self._index.bound[binding]
+
+    def repository_spec(self, project: str, name: str) -> RepositorySpec | None:
+        """Return the repository of the spec, names compared as Azure DevOps compares them."""
+        return self._index.repositories.get((project.casefold(), name.casefold()))
+
+    def visible_workspace_id(self, reference: str) -> str | None:
+        """Return the id of a visible workspace by name or id."""
+        return self._index.workspace_ids.get(reference)
+
+    def connection(self, reference: str) -> LiveConnection | None:
+        """Return a visible connection by name or id."""
+        return self._index.connections.get(reference)
+
+    def capacity(self, reference: str) -> LiveCapacity | None:
+        """Return a visible capacity by name or id."""
+        return self._index.capacities.get(reference)
+
+    def workspace_items(self, workspace_id: str | None) -> tuple[LiveItem, ...]:
+        """Return a workspace's items with their folders, where they were read."""
+        return self._index.items.get(workspace_id or "", ())
+
+    def ignores(self, address: Address) -> Ignores:
+        """Return the ``ignore`` rules at an address."""
+        return self._rules.at(address)
+
+    def leave_alone(self, address: Address, text: str, items: tuple[ItemChange, ...] = ()) -> None:
+        """Count differences that an ``ignore`` rule covers."""
+        self.ignored.append(IgnoredEntry(address=address, text=text, items=items))
+
     def claim_lane(self, lane: Address, action_id: str) -> None:
         """Let later actions on ``lane`` wait for an action that stands on another lane."""
         self._lanes[lane] = action_id
@@ -143,30 +293,41 @@ class Draft:
 
     def unreadable(self, address: Address) -> Unreadable | None:
         """Return why a resource, or something it is part of, could not be read."""
-        parts = split_address(address)
-        for n in range(len(parts), 0, -1):
-            found = self.snapshot.unreadable.get(join_address(*parts[:n]))
-            if found is not None:
-                return found
-        return None
+        if not self.snapshot.unreadable:
+            return None
+        found = map(self.snapshot.unreadable.get, _prefixes(address))
+        return next((f for f in found if f is not None), None)
 
     def skip_unknown(self, address: Address, *needs: Address) -> bool:
         """Record ``address`` as unknown if it, or something it needs, could not be read."""
-        for need in (address, *needs):
-            found = self.unreadable(need)
-            if found is None and need in self.unknown:
-                entry = self.unknown[need]
-                self.unknown[address] = UnknownEntry(
-                    address=address, text=f"waits for {need}: {entry.text}", remedy=entry.remedy
-                )
-                return True
-            if found is not None:
-                text = f"{found.what}: {found.message}"
-                self.unknown[address] = UnknownEntry(
-                    address=address, text=text, remedy=found.remedy
-                )
-                return True
-        return False
+        if address in self.unknown:
+            return True
+        entry = self._own_reason(address)
+        if entry is None:
+            # What is told already is not told again for everything that needs it.
+            told = next((n for n in needs if n in self.unknown), None)
+            if told is not None:
+                entry = UnknownEntry(address=address, text=f"waits for {told}, which is unknown")
+        if entry is None:
+            entry = next(filter(None, (self._reason(address, n) for n in (address, *needs))), None)
+        if entry is None:
+            return False
+        self.unknown[address] = entry
+        return True
+
+    def _own_reason(self, address: Address) -> UnknownEntry | None:
+        own = address in self.snapshot.unreadable
+        return self._reason(address, address) if own else None
+
+    def _reason(self, address: Address, need: Address) -> UnknownEntry | None:
+        """Say why ``need`` could not be read, as the reason for ``address``."""
+        found = self.unreadable(need)
+        if found is None:
+            return None
+        text = f"{found.what}: {found.message}"
+        if not address_matches(address, found.address):
+            text = f"waits for {need}: {text}"
+        return UnknownEntry(address=address, text=text, remedy=found.remedy)
 
     def ordered_actions(self, keep: Iterable[str] | None = None) -> tuple[Action, ...]:
         """Return the actions with waves and edges filled in, in wave order.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from reconciler.diff.changes import FieldDiff, diff_fields
 from reconciler.ids import Address, address, split_address
 from reconciler.live.models import LivePipeline, LiveRole, LiveStage
@@ -22,7 +24,6 @@ from reconciler.plan.plan import DriftEntry
 from reconciler.plan.workspaces import find_workspace_id
 from reconciler.spec.models import PipelineSpec, RoleSpec, StageSpec
 from reconciler.spec.resolve import (
-    find_workspace,
     pipeline_address,
     role_address,
     stage_address,
@@ -49,35 +50,76 @@ def made_by_deployment(draft: Draft) -> frozenset[str]:
 
 def stage_workspace_address(draft: Draft, name: str) -> Address:
     """Return the address of a stage's workspace, the spec's own where it is in the spec."""
-    spec = find_workspace(draft.estate, name)
+    spec = draft.workspace_spec(name)
     return workspace_address(spec) if spec else address("workspaces", name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A workspace that goes into a stage once every stage that is to be vacated is vacant."""
+
+    where: Address
+    pipeline: Address
+    live: LiveStage | None
+    workspace: Address
+    workspace_id: str | None
+    after: list[str]
+
+
+@dataclass(slots=True)
+class _Seats:
+    """Who sits where. A workspace stands in one stage of one pipeline only.
+
+    So it leaves one before it takes another, and before it is deleted.
+    Source: fabric-api.md sections 7.1 (assign), spec, and 7.4 (delete refused), field.
+    """
+
+    holders: dict[str, Address] = field(default_factory=dict)
+    vacated_by: dict[str, str] = field(default_factory=dict)
+    moves: list[_Move] = field(default_factory=list)
+
+
 def plan_pipelines(draft: Draft) -> None:
-    """Plan every pipeline of the spec, one lane each."""
+    """Plan every pipeline of the spec, one lane each; workspaces leave stages, then take them."""
+    seats = _Seats()
     for spec in draft.estate.pipelines:
-        where = pipeline_address(spec)
-        if draft.skip_unknown(where):
-            continue
-        live = draft.snapshot.pipelines.get(where)
-        if live is None:
-            _plan_missing(draft, spec, where)
-        elif spec.state == "absent":
-            draft.bindings[where] = live.id
-            draft.add(
-                DeletePipeline(),
-                where,
-                lane=where,
-                code="tombstone",
-                why="state: absent and protect: false",
-                destructive=True,
-                requests=2,
-            )
-        else:
-            _plan_existing(draft, spec, where, live)
+        _plan_pipeline(draft, spec, seats)
+    for move in seats.moves:
+        _add_assign(draft, move, seats)
+    for action_id, action in draft.actions.items():
+        if action.kind == "workspace.delete":
+            vacated = seats.vacated_by.get(draft.bindings[action.address])
+            if vacated is not None:
+                draft.edges[action_id].append(vacated)
 
 
-def _plan_missing(draft: Draft, spec: PipelineSpec, where: Address) -> None:
+def _plan_pipeline(draft: Draft, spec: PipelineSpec, seats: _Seats) -> None:
+    where = pipeline_address(spec)
+    if draft.skip_unknown(where):
+        return
+    live = draft.snapshot.pipelines.get(where)
+    for live_stage in live.stages if live else ():
+        if live_stage.workspace_id is not None:
+            seats.holders[live_stage.workspace_id] = Address(f"{where}/{live_stage.order}")
+    if live is None:
+        _plan_missing(draft, spec, where, seats)
+    elif spec.state == "absent":
+        draft.bindings[where] = live.id
+        deleted = draft.add(
+            DeletePipeline(),
+            where,
+            lane=where,
+            code="tombstone",
+            why="state: absent",
+            destructive=True,
+            requests=2,
+        )
+        seats.vacated_by |= {s.workspace_id: deleted for s in live.stages if s.workspace_id}
+    else:
+        _plan_existing(draft, spec, where, live, seats)
+
+
+def _plan_missing(draft: Draft, spec: PipelineSpec, where: Address, seats: _Seats) -> None:
     if spec.state == "absent":
         return
     if spec.name is None:
@@ -105,13 +147,15 @@ def _plan_missing(draft: Draft, spec: PipelineSpec, where: Address) -> None:
         requests=2,
     )
     for stage in spec.stages:
-        _plan_assignment(draft, spec, stage, where, None)
+        _plan_seat(draft, spec, stage, where, None, seats)
     for role in spec.roles:
         if role.state == "present":
             _add_role(draft, where, role_address(spec, role), role.principal.id, role)
 
 
-def _plan_existing(draft: Draft, spec: PipelineSpec, where: Address, live: LivePipeline) -> None:
+def _plan_existing(
+    draft: Draft, spec: PipelineSpec, where: Address, live: LivePipeline, seats: _Seats
+) -> None:
     draft.bindings[where] = live.id
     fields = diff_fields(
         ("name", live.name, spec.name if spec.id else None),
@@ -140,16 +184,26 @@ def _plan_existing(draft: Draft, spec: PipelineSpec, where: Address, live: LiveP
         )
         return
     for stage, live_stage in zip(spec.stages, stages, strict=True):
-        _plan_stage(draft, spec, stage, where, live_stage)
+        _plan_stage(draft, spec, stage, where, live_stage, seats)
     if spec.roles:
         _plan_roles(draft, spec, where, live.roles or ())
 
 
 def _plan_stage(
-    draft: Draft, spec: PipelineSpec, stage: StageSpec, pipeline: Address, live: LiveStage
+    draft: Draft,
+    spec: PipelineSpec,
+    stage: StageSpec,
+    pipeline: Address,
+    live: LiveStage,
+    seats: _Seats,
 ) -> None:
     where = stage_address(spec, stage)
     draft.bindings[where] = live.id
+    wanted = stage_workspace(stage)
+    if wanted is not None and draft.skip_unknown(
+        where, stage_workspace_address(draft, wanted.name)
+    ):
+        return
     fields = diff_fields(
         ("name", live.name, stage.name),
         ("description", live.description, stage.description),
@@ -171,12 +225,18 @@ def _plan_stage(
             requests=2,
         )
         _drift(draft, where, fields)
-    _plan_assignment(draft, spec, stage, pipeline, live)
+    _plan_seat(draft, spec, stage, pipeline, live, seats)
 
 
-def _plan_assignment(
-    draft: Draft, spec: PipelineSpec, stage: StageSpec, pipeline: Address, live: LiveStage | None
+def _plan_seat(
+    draft: Draft,
+    spec: PipelineSpec,
+    stage: StageSpec,
+    pipeline: Address,
+    live: LiveStage | None,
+    seats: _Seats,
 ) -> None:
+    """Vacate a stage that is to hold another workspace or none, and note who takes it."""
     wanted = stage_workspace(stage)
     if wanted is None:
         return
@@ -184,7 +244,8 @@ def _plan_assignment(
     held_by = live.workspace_id if live else None
     if wanted.state == "absent":
         if held_by is not None and held_by == find_workspace_id(draft, wanted.name):
-            _add_unassign(draft, where, pipeline, live, None, "tombstone", "state: absent")
+            _add_unassign(draft, where, pipeline, live, "tombstone", "state: absent", seats)
+            _drift(draft, where, (FieldDiff("workspace", _holder(live), None),))
         return
     workspace = stage_workspace_address(draft, wanted.name)
     if draft.skip_unknown(where, workspace):
@@ -195,53 +256,61 @@ def _plan_assignment(
         if workspace_id == held_by:
             return
     made_by = draft.doers(workspace)
-    if workspace_id is None and not made_by:
-        if not wanted.create_on_deploy:
-            _missing_workspace(draft, wanted.name, where)
-        elif held_by is not None:
+    made_later = workspace_id is None and not made_by
+    if made_later and not wanted.create_on_deploy:
+        _missing_workspace(draft, wanted.name, where)
+        return
+    if not made_later and not _can_assign(draft, wanted.name, where):
+        return
+    if held_by is not None:
+        if not stage.reassign:
             _refuse_reassign(draft, stage, where, live, wanted.name)
-    elif _can_assign(draft, wanted.name, where):
+            return
+        why = f"the stage holds {_holder(live)}; reassign: true"
+        _add_unassign(draft, where, pipeline, live, "stage_holds_other_workspace", why, seats)
+    if not made_later:
         # The service pairs by name when it assigns, so the workspace gets its items first.
         after = [*made_by, *draft.doers(git_of(workspace))]
-        _add_assign(draft, stage, where, pipeline, live, workspace, after)
+        seats.moves.append(_Move(where, pipeline, live, workspace, workspace_id, after))
 
 
-def _add_assign(
-    draft: Draft,
-    stage: StageSpec,
-    where: Address,
-    pipeline: Address,
-    live: LiveStage | None,
-    workspace: Address,
-    after: list[str],
-) -> None:
-    wanted = split_address(workspace)[-1]
-    holder = (live.workspace_name or live.workspace_id) if live else None
-    if holder is not None and not stage.reassign:
-        _refuse_reassign(draft, stage, where, live, wanted)
+def _holder(live: LiveStage | None) -> str | None:
+    return (live.workspace_name or live.workspace_id) if live else None
+
+
+def _add_assign(draft: Draft, move: _Move, seats: _Seats) -> None:
+    vacated = seats.vacated_by.get(move.workspace_id or "")
+    held_in = seats.holders.get(move.workspace_id or "")
+    wanted = split_address(move.workspace)[-1]
+    if held_in is not None and vacated is None:
+        pipeline, number = split_address(held_in)[-2:]
+        draft.error(
+            "workspace_in_other_stage",
+            f"The workspace {wanted} stands in stage {int(number) + 1} of the pipeline {pipeline}.",
+            "A workspace belongs to one stage of one pipeline. Give that stage another workspace "
+            "(with reassign: true), or workspace: {name: …, state: absent}.",
+            move.where,
+        )
         return
-    if holder is not None:
-        why = f"the stage holds {holder}; reassign: true"
-        _add_unassign(draft, where, pipeline, live, wanted, "stage_holds_other_workspace", why)
-    change = FieldDiff("workspace", holder, wanted)
+    change = FieldDiff("workspace", _holder(move.live), wanted)
     draft.add(
-        AssignStage(pipeline=pipeline, workspace=workspace),
-        where,
-        after=after,
-        lane=pipeline,
+        AssignStage(pipeline=move.pipeline, workspace=move.workspace),
+        move.where,
+        after=[*move.after, *([vacated] if vacated else [])],
+        lane=move.pipeline,
         code="stage_vacant",
-        why="the stage has no workspace" if holder is None else "takes the vacated stage",
+        why="takes the vacated stage" if change.before else "the stage has no workspace",
         changes=field_changes(change),
         preconditions={"stage_workspace_id": None},
         requests=2,
     )
-    if live is not None:
-        _drift(draft, where, (change,))
+    if move.live is not None:
+        _drift(draft, move.where, (change,))
 
 
 def _can_assign(draft: Draft, name: str, where: Address) -> bool:
     """A workspace needs a capacity. Source: fabric-api.md section 7.1, docs."""
-    spec = find_workspace(draft.estate, name)
+    spec = draft.workspace_spec(name)
     if spec is None or spec.capacity is not None:
         return True
     live = draft.snapshot.workspaces.get(workspace_address(spec))
@@ -257,7 +326,7 @@ def _can_assign(draft: Draft, name: str, where: Address) -> bool:
 
 
 def _missing_workspace(draft: Draft, name: str, where: Address) -> None:
-    if find_workspace(draft.estate, name) is not None:
+    if draft.workspace_spec(name) is not None:
         return  # the workspace itself has the finding
     draft.error(
         "workspace_missing",
@@ -270,7 +339,7 @@ def _missing_workspace(draft: Draft, name: str, where: Address) -> None:
 def _refuse_reassign(
     draft: Draft, stage: StageSpec, where: Address, live: LiveStage | None, wanted: str
 ) -> None:
-    holder = (live.workspace_name or live.workspace_id) if live else "another workspace"
+    holder = _holder(live) or "another workspace"
     draft.error(
         "stage_holds_other_workspace",
         f"The stage {stage.name} holds {holder}, not {wanted}.",
@@ -285,24 +354,24 @@ def _add_unassign(
     where: Address,
     pipeline: Address,
     live: LiveStage | None,
-    wanted: str | None,
     code: str,
     why: str,
+    seats: _Seats,
 ) -> None:
-    before = live.workspace_name or live.workspace_id if live else None
-    draft.add(
+    workspace_id = live.workspace_id if live else None
+    unassigned = draft.add(
         UnassignStage(pipeline=pipeline),
         where,
         lane=pipeline,
         code=code,
         why=f"{why}; its deployment history, rules and pairing are lost",
-        changes=field_changes(FieldDiff("workspace", before, None)),
-        preconditions={"stage_workspace_id": live.workspace_id if live else None},
+        changes=field_changes(FieldDiff("workspace", _holder(live), None)),
+        preconditions={"stage_workspace_id": workspace_id},
         destructive=True,
         requests=2,
     )
-    if wanted is None:
-        _drift(draft, where, (FieldDiff("workspace", before, None),))
+    if workspace_id is not None:
+        seats.vacated_by[workspace_id] = unassigned
 
 
 def _plan_roles(

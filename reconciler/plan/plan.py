@@ -21,6 +21,7 @@ __all__ = [
     "FORMAT_VERSION",
     "DriftEntry",
     "HeldEntry",
+    "IgnoredEntry",
     "Plan",
     "PlanDiagnostic",
     "PlanSpec",
@@ -84,6 +85,14 @@ class HeldEntry(_Model):
     items: tuple[ItemChange, ...] = ()
 
 
+class IgnoredEntry(_Model):
+    """Differences the spec's ``ignore`` rules leave alone."""
+
+    address: str
+    text: str
+    items: tuple[ItemChange, ...] = ()
+
+
 class UnknownEntry(_Model):
     """A resource that could not be read, and why; nothing is planned on top of it."""
 
@@ -132,6 +141,7 @@ class Plan(_Model):
     unknown: tuple[str, ...] = ()
     unreadable: tuple[UnknownEntry, ...] = ()
     held: tuple[HeldEntry, ...] = ()
+    ignored: tuple[IgnoredEntry, ...] = ()
     caller: str = ""
     complete: bool = True
     applyable: bool = True
@@ -164,7 +174,7 @@ def summarise(actions: Iterable[Action]) -> PlanSummary:
 def _fingerprint(data: Mapping[str, Any]) -> str:
     kept = {k: v for k, v in data.items() if k not in {"created_at", "requests", "fingerprint"}}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def finish(plan: Plan) -> Plan:
@@ -186,7 +196,7 @@ def load_plan(text: str, *, name: str) -> Plan:
     remedy = "make a new plan with: reconciler plan SPEC --out FILE"
     try:
         data = json.loads(text)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         where = (
             f" (line {e.lineno}, column {e.colno})" if isinstance(e, json.JSONDecodeError) else ""
         )

@@ -8,6 +8,7 @@ from reconciler.live.models import LiveRepository
 from reconciler.plan.actions import (
     AbandonImport,
     CreateRepository,
+    FieldChange,
     ImportRepository,
     RetryImport,
     UpdateRepository,
@@ -31,7 +32,7 @@ def plan_repositories(draft: Draft) -> None:
         address = repository_address(spec)
         if draft.skip_unknown(address):
             continue
-        live = draft.snapshot.repositories[address]
+        live = draft.snapshot.repositories.get(address, LiveRepository(project_id=None))
         if _usable(draft, spec, address, live):
             _plan_one(draft, spec, address, live)
 
@@ -122,11 +123,11 @@ def _plan_import(
             address,
         )
         return False
-    if not _endpoint_ready(draft, spec, wanted, address, live):
+    running = state is ImportState.RUNNING
+    if not running and not _endpoint_ready(draft, spec, wanted, address, live):
         return False
     if request is not None and state in (ImportState.FAILED, ImportState.FAILED_OTHER):
         return _plan_after_failure(draft, spec, wanted, address, live, diff)
-    running = state is ImportState.RUNNING
     _add_import(
         draft,
         spec,
@@ -197,7 +198,8 @@ def _plan_after_failure(
             address,
             lane=address,
             code="import_failed",
-            why=because,
+            why=because + _sign_in_text(wanted),
+            changes=_endpoint_changes(wanted),
             preconditions={"import_request_id": request.id, "import_status": "failed"},
             after_unknown=True,
             outcomes=_IMPORT_OUTCOMES,
@@ -252,12 +254,36 @@ def _add_import(
         address,
         lane=address,
         code=code,
-        why=why,
+        why=why + _sign_in_text(wanted),
+        changes=_endpoint_changes(wanted),
         preconditions={} if live.id is None else {"repository_empty": True},
         after_unknown=True,
         outcomes=_IMPORT_OUTCOMES,
         requests=6 if kind == "inline" else 4,
     )
+
+
+def _sign_in_text(wanted: ImportSpec) -> str:
+    """Say how a private source is read, and what becomes of the endpoint for it."""
+    if wanted.credentials is None:
+        return ""
+    name = wanted.credentials.service_endpoint
+    if name is None:
+        return "; a service endpoint is made for it and removed after it"
+    return f"; signs in through the service endpoint {name}" + (
+        ", which is removed after it" if wanted.remove_endpoint else ""
+    )
+
+
+def _endpoint_changes(wanted: ImportSpec) -> tuple[FieldChange, ...]:
+    if wanted.credentials is None:
+        return ()
+    if wanted.credentials.password is not None:
+        return (FieldChange(path="credentials", after="(sensitive)"),)
+    if wanted.remove_endpoint:
+        name = wanted.credentials.service_endpoint
+        return (FieldChange(path=f"serviceEndpoints/{name}", before="present", after="absent"),)
+    return ()
 
 
 def _plan_default_branch(

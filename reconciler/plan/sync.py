@@ -6,15 +6,16 @@ from collections.abc import Iterable
 
 from reconciler.diff.bindings import BindingDiff, matches_any
 from reconciler.ids import Address
-from reconciler.live.models import ChangeType, LiveBinding, LiveChange, LiveStatus
+from reconciler.live.models import ChangeType, ConflictType, LiveBinding, LiveChange, LiveStatus
 from reconciler.live.places import target_of
-from reconciler.plan.actions import CommitToGit, ItemChange, Pattern, UpdateFromGit
+from reconciler.plan.actions import CommitToGit, Pattern, UpdateFromGit
 from reconciler.plan.draft import Draft, item_changes
 from reconciler.plan.plan import DriftEntry
 from reconciler.spec.models import GitSpec, WorkspaceSpec
-from reconciler.spec.resolve import git_address, workspace_address
+from reconciler.spec.resolve import git_address
+from reconciler.words import count
 
-__all__ = ["commit_op", "plan_followers", "plan_sync", "plan_sync_unseen"]
+__all__ = ["commit_op", "plan_sync", "plan_sync_unseen"]
 
 _UPDATES = ("update", "both")
 _COMMITS = ("commit", "both")
@@ -46,31 +47,57 @@ def plan_sync(
     if status is None:
         return
     direction = git.sync.direction
+    ignores = draft.ignores(where)
     incoming = (*diff.incoming, *diff.conflicts)
-    if diff.conflicts and direction in _UPDATES and git.sync.conflicts == "fail":
-        _refuse_conflicts(draft, where, diff.conflicts)
-        return
-    updating = bool(incoming) and direction in _UPDATES
-    if updating and not _override_allowed(draft, git, where, diff.incoming):
-        return
-    local = tuple(c for c in diff.local if _committed(git, c))
-    if incoming:
-        _drift(draft, where, "incoming", incoming, remote=True, planned=updating)
+    wanted = [c for c in incoming if not ignores.change(c)]
+    local = tuple(c for c in diff.local if not ignores.change(c))
+    # What the workspace keeps in a conflict is a change to commit once the update is done.
+    kept = diff.conflicts if direction == "both" and git.sync.conflicts == "PreferWorkspace" else ()
+    to_commit = tuple(c for c in (*local, *kept) if _committed(git, c) and not ignores.change(c))
+    committing = direction in _COMMITS and bool(to_commit)
+    # An update takes the whole directory, so it is all or nothing; a commit needs it done.
+    updating = direction in _UPDATES and bool(wanted or (committing and incoming))
+    refused = updating and not _may_update(draft, git, where, diff)
+    conflicted = any(c.conflict is ConflictType.CONFLICT for c in wanted)
+    if direction == "commit" and incoming and (to_commit or conflicted):
+        draft.error(
+            "incoming_blocks_commit",
+            f"The branch has {count(len(incoming), 'incoming change')}, "
+            "so nothing can be committed.",
+            "Set sync.direction: both to update first and then commit, or update by hand.",
+            where,
+        )
+        refused = True
+    updating, committing = updating and not refused, committing and not refused
+    shown = incoming if updating else wanted
+    if shown:
+        _drift(draft, where, "incoming", shown, remote=True, planned=updating)
+    if local:
+        _drift(draft, where, "local", local, remote=False, planned=committing)
+    left = [] if updating else [c for c in incoming if ignores.change(c)]
+    _leave_alone(draft, where, [*left, *(c for c in diff.local if ignores.change(c))])
     if updating:
         _add_update(draft, git, workspace, where, status, diff)
-    if diff.local:
-        committing = direction in _COMMITS and bool(local)
-        if committing and incoming and not updating:
-            draft.error(
-                "incoming_blocks_commit",
-                f"The branch has {len(incoming)} incoming changes, so nothing can be committed.",
-                "Set sync.direction: both to update first and then commit, or update by hand.",
-                where,
-            )
-            committing = False
-        _drift(draft, where, "local", diff.local, remote=False, planned=committing)
-        if committing:
-            _add_commit(draft, spec, git, workspace, where, status, local, updating=updating)
+    if committing:
+        _add_commit(draft, spec, git, workspace, where, status, to_commit, updating=updating)
+
+
+def _leave_alone(draft: Draft, where: Address, changes: list[LiveChange]) -> None:
+    if not changes:
+        return
+    items = (
+        *item_changes((c for c in changes if c.remote is not None), remote=True),
+        *item_changes((c for c in changes if c.remote is None), remote=False),
+    )
+    draft.leave_alone(where, f"{count(len(items), 'item')} of git status", items)
+
+
+def _may_update(draft: Draft, git: GitSpec, where: Address, diff: BindingDiff) -> bool:
+    """Refuse an update the spec does not consent to."""
+    if diff.conflicts and git.sync.conflicts == "fail":
+        _refuse_conflicts(draft, where, diff.conflicts)
+        return False
+    return _override_allowed(draft, git, where, diff.incoming)
 
 
 def _committed(git: GitSpec, change: LiveChange) -> bool:
@@ -85,13 +112,12 @@ def _refuse_conflicts(draft: Draft, where: Address, conflicts: tuple[LiveChange,
     )
     draft.error(
         "git_conflict",
-        f"{len(conflicts)} items were changed on both sides: {listed}.",
+        f"{count(len(conflicts), 'item')} changed on both sides: {listed}.",
         "Resolve them in the workspace's source control pane, or say who wins with "
         "sync.conflicts: PreferRemote (the workspace's changes are lost) or PreferWorkspace "
         "(they stay uncommitted).",
         where,
     )
-    _drift(draft, where, "local", conflicts, remote=False, planned=False)
 
 
 def _word(change: ChangeType | None) -> str:
@@ -107,12 +133,11 @@ def _override_allowed(
     names = ", ".join(f"{c.type} {c.name}" for c in overridden)
     draft.error(
         "override_not_allowed",
-        f"Incoming commits change {len(overridden)} items of the workspace: {names}.",
+        f"Incoming commits change {count(len(overridden), 'item')} of the workspace: {names}.",
         "sync.allowOverride is false. Set it to true to let Git change existing items, or set "
         "direction: none to only report.",
         where,
     )
-    _drift(draft, where, "incoming", incoming, remote=True, planned=False)
     return False
 
 
@@ -126,11 +151,11 @@ def _drift(
     planned: bool,
 ) -> None:
     items = item_changes(changes, remote=remote)
-    count = f"{len(items)} item" + ("" if len(items) == 1 else "s")
+    many = count(len(items), "item")
     text = (
-        f"{count} in Git not yet in the workspace"
+        f"{many} in Git not yet in the workspace"
         if cause == "incoming"
-        else f"{count} changed in the workspace and not committed"
+        else f"{many} changed in the workspace and not committed"
     )
     draft.drift.append(
         DriftEntry(address=where, cause=cause, text=text, items=items, planned=planned)
@@ -185,7 +210,7 @@ def _add_commit(
         where,
         lane=workspace,
         code="workspace_changed",
-        why=f"{len(local)} uncommitted changes, to {target_of(git).describe()}",
+        why=f"{count(len(local), 'uncommitted change')}, to {target_of(git).describe()}",
         items=item_changes(local, remote=False),
         preconditions={
             # After its own update the workspace stands at the tip that update brought.
@@ -225,83 +250,3 @@ def plan_sync_unseen(draft: Draft, spec: WorkspaceSpec, git: GitSpec, workspace:
             outcomes=("commit: the workspace has changes", "nothing: it has none"),
             requests=4,
         )
-
-
-def plan_followers(draft: Draft) -> None:
-    """Plan updates of other workspaces on a branch that a commit of this plan moves."""
-    by_branch: dict[tuple[str, ...], list[WorkspaceSpec]] = {}
-    for spec in draft.estate.workspaces:
-        if spec.git is not None and spec.git.state == "present" and spec.state == "present":
-            by_branch.setdefault(target_of(spec.git).branch_key(), []).append(spec)
-    commits = [a for a in draft.actions.values() if isinstance(a.op, CommitToGit)]
-    newest: dict[tuple[str, ...], str] = {}
-    for commit in commits:
-        committer = next(s for s in draft.estate.workspaces if git_address(s) == commit.address)
-        if committer.git is None:
-            continue
-        target = target_of(committer.git)
-        if target.branch_key() in newest:  # a branch takes one commit at a time
-            draft.edges[commit.id].append(newest[target.branch_key()])
-        newest[target.branch_key()] = commit.id
-        for other in by_branch.get(target.branch_key(), ()):
-            if other is not committer and other.git and _sees(other.git, target.directory):
-                _add_follower(draft, other, other.git, commit.id, commit.items)
-
-
-def _sees(git: GitSpec, directory: str) -> bool:
-    """Tell whether a commit below ``directory`` can touch what a binding sees."""
-    mine = target_of(git).directory.rstrip("/") + "/"
-    theirs = directory.rstrip("/") + "/"
-    return git.sync.direction in _UPDATES and (mine.startswith(theirs) or theirs.startswith(mine))
-
-
-def _add_follower(
-    draft: Draft,
-    spec: WorkspaceSpec,
-    git: GitSpec,
-    commit_id: str,
-    items: tuple[ItemChange, ...],
-) -> None:
-    workspace = workspace_address(spec)
-    where = git_address(spec)
-    if where in draft.unknown or (
-        draft.snapshot.workspaces.get(workspace) is None and not draft.lane_tail(workspace)
-    ):
-        return
-    for planned in draft.doers(where):
-        op = draft.actions[planned].op
-        if isinstance(op, UpdateFromGit):
-            # It updates to the tip anyway; it only has to wait for the commit.
-            if not op.initial:
-                _make_follow(draft, planned, commit_id)
-            return
-    draft.add(
-        UpdateFromGit(
-            workspace=workspace,
-            conflicts=git.sync.conflicts,
-            allow_override=git.sync.allow_override,
-        ),
-        where,
-        after=[commit_id],
-        lane=workspace,
-        code="follows_commit",
-        why=f"a commit of this plan moves {target_of(git).describe()}",
-        items=items,
-        after_unknown=True,
-        outcomes=("update to the new tip", "nothing: the commit touches no item of it"),
-        requests=4,
-    )
-
-
-def _make_follow(draft: Draft, action_id: str, commit_id: str) -> None:
-    action = draft.actions[action_id]
-    draft.edges[action_id].append(commit_id)
-    draft.actions[action_id] = action.model_copy(
-        update={
-            "preconditions": {
-                k: v for k, v in action.preconditions.items() if k != "remote_commit_hash"
-            },
-            "after_unknown": True,
-            "outcomes": ("update to the tip that the commit leaves",),
-        }
-    )

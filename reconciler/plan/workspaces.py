@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.diff.changes import FieldDiff, diff_fields
 from reconciler.ids import Address, address
-from reconciler.live.models import LiveConnection, LiveRole, LiveWorkspace
+from reconciler.live.models import LiveRole, LiveWorkspace
 from reconciler.plan.actions import (
     AddWorkspaceRole,
     AssignCapacity,
@@ -21,7 +21,6 @@ from reconciler.plan.plan import DriftEntry
 from reconciler.spec.models import ConnectionSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
     connection_address,
-    find_workspace,
     role_address,
     workspace_address,
 )
@@ -43,7 +42,7 @@ def plan_connections(draft: Draft) -> None:
         where = connection_address(spec)
         if draft.skip_unknown(where):
             continue
-        found = _find_connection(draft, spec.name)
+        found = draft.connection(spec.name)
         if found is not None:
             draft.bindings[where] = found.id
             _check_connection_type(draft, spec, found.type, where)
@@ -84,13 +83,6 @@ def _check_connection_type(
         )
 
 
-def _find_connection(draft: Draft, name: str) -> LiveConnection | None:
-    for connection in draft.snapshot.connections or ():
-        if name in (connection.name, connection.id):
-            return connection
-    return None
-
-
 def connection_ready(draft: Draft, name: str, user: Address) -> tuple[Address, list[str]] | None:
     """Return the address of a connection and the actions that make it; None: it cannot be used.
 
@@ -102,7 +94,7 @@ def connection_ready(draft: Draft, name: str, user: Address) -> tuple[Address, l
     made_by = draft.doers(where)
     if made_by:
         return where, made_by
-    found = _find_connection(draft, name)
+    found = draft.connection(name)
     if found is None:
         if all(spec.name != name for spec in draft.estate.connections):
             _missing_connection(draft, name, user)
@@ -122,20 +114,23 @@ def _missing_connection(draft: Draft, name: str, where: Address) -> None:
 
 
 def capacity_id(draft: Draft, wanted: str, where: Address) -> str | None:
-    """Find a capacity by name or id; records an error, or unknown, when there is none."""
+    """Find a capacity to use by name or id; records an error, or unknown, when there is none.
+
+    A paused capacity is an error, since nothing can be put on it.
+    """
     if draft.skip_unknown(where, address("capacities")):
         return None
-    for capacity in draft.snapshot.capacities or ():
-        if wanted in (capacity.name, capacity.id):
-            if capacity.state != "Active":
-                draft.error(
-                    "capacity_not_active",
-                    f"The capacity {capacity.name} is {capacity.state.lower()}.",
-                    "Resume it in the Azure portal, or name another capacity.",
-                    where,
-                )
-                return None
+    capacity = draft.capacity(wanted)
+    if capacity is not None:
+        if capacity.state == "Active":
             return capacity.id
+        draft.error(
+            "capacity_not_active",
+            f"The capacity {capacity.name} is {capacity.state.lower()}.",
+            "Resume it in the Azure portal, or name another capacity.",
+            where,
+        )
+        return None
     known = ", ".join(sorted(c.name for c in draft.snapshot.capacities or ())) or "none"
     draft.error(
         "capacity_missing",
@@ -149,13 +144,11 @@ def capacity_id(draft: Draft, wanted: str, where: Address) -> str | None:
 
 def find_workspace_id(draft: Draft, name: str) -> str | None:
     """Find a visible workspace by the name or id a stage uses."""
-    spec = find_workspace(draft.estate, name)
+    spec = draft.workspace_spec(name)
     if spec is not None:
         live = draft.snapshot.workspaces.get(workspace_address(spec))
         return live.id if live else None
-    if name in draft.snapshot.visible_workspaces.values():
-        return name
-    return draft.snapshot.visible_workspaces.get(name)
+    return draft.visible_workspace_id(name)
 
 
 def workspace_is_planned(draft: Draft, where: Address) -> bool:
@@ -183,7 +176,7 @@ def plan_workspaces(draft: Draft, made_by_deployment: frozenset[str]) -> None:
                 where,
                 lane=where,
                 code="tombstone",
-                why="state: absent and protect: false",
+                why="state: absent",
                 destructive=True,
                 requests=2,
             )
@@ -239,6 +232,8 @@ def plan_roles_after_deployment(draft: Draft, made_by_deployment: frozenset[str]
 
 
 def _plan_existing(draft: Draft, spec: WorkspaceSpec, where: Address, live: LiveWorkspace) -> None:
+    if spec.capacity is not None and draft.skip_unknown(where, address("capacities")):
+        return
     fields = diff_fields(
         ("name", live.name, spec.name if spec.id else None),
         ("description", live.description, spec.description),
@@ -262,11 +257,22 @@ def _plan_existing(draft: Draft, spec: WorkspaceSpec, where: Address, live: Live
 
 
 def _plan_capacity(draft: Draft, wanted: str, where: Address, live: LiveWorkspace) -> None:
+    on = draft.capacity(live.capacity_id) if live.capacity_id else None
+    if wanted.lower() == (live.capacity_id or "").lower() or (
+        on is not None and on == draft.capacity(wanted)
+    ):
+        if on is not None and on.state != "Active":
+            draft.warn(
+                "capacity_not_active",
+                f"The capacity {on.name} is {on.state.lower()}.",
+                "What needs it fails until it is resumed in the Azure portal.",
+                where,
+            )
+        return
     capacity = capacity_id(draft, wanted, where)
     if capacity is None or capacity == live.capacity_id:
         return
-    names = {c.id: c.name for c in draft.snapshot.capacities or ()}
-    before = names.get(live.capacity_id, live.capacity_id) if live.capacity_id else None
+    before = on.name if on else live.capacity_id
     change = FieldDiff("capacity", before, wanted)
     draft.add(
         AssignCapacity(capacity_id=capacity),

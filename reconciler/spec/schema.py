@@ -13,8 +13,9 @@ from typing import Any
 
 from reconciler.spec.models import Estate
 
-__all__ = ["build_schema", "compiled_schema", "schema_text"]
+__all__ = ["DIALECT", "build_schema", "compiled_schema", "schema_text", "to_text"]
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = "urn:fabric-reconciler:spec:v1"
 _ANNOTATIONS = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})
 _ORDER = (
@@ -40,7 +41,7 @@ def build_schema() -> dict[str, Any]:
     raw = Estate.model_json_schema(by_alias=True, mode="validation")
     definitions = raw.pop("$defs")
     schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "$id": _ID,
         **_tidy_object(raw, title="Reconciler estate"),
     }
@@ -56,7 +57,12 @@ def build_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """Return the schema as stable, readable JSON text with a final newline."""
-    return json.dumps(_ordered(build_schema()), indent=2, ensure_ascii=False) + "\n"
+    return to_text(build_schema())
+
+
+def to_text(schema: dict[str, Any]) -> str:
+    """Write any schema with its keywords in a stable, readable order."""
+    return json.dumps(_ordered(schema), indent=2, ensure_ascii=False) + "\n"
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,12 @@ __all__ = [
 SERVER_VERSIONS = ("3.0", "4.1", "5.0", "6.0", "7.0", "7.1", "7.2")
 """Server releases: TFS 2017, TFS 2018, Server 2019, 2020, 2022, Services, Services preview."""
 
+_BETWEEN: Mapping[str, str] = {"4.0": "3.0", "5.1": "5.0", "5.2": "5.0", "6.1": "6.0"}
+"""Releases without a column in section 1; each still speaks the versions of the one before it.
+
+Assumed: servers keep answering the API versions of earlier releases.
+"""
+
 PREVIEW_REFUSED = "VssInvalidPreviewVersionException"
 """typeKey of the 400 for a resource that is still preview on that server (section 1, field)."""
 
@@ -85,8 +91,9 @@ def api_version(server: str, resource: Resource) -> str:
     """Return the api-version of a resource on a server release.
 
     Raises:
-        UsageError: the release is not one of ``SERVER_VERSIONS``.
+        UsageError: the release is not known.
     """
+    server = _BETWEEN.get(server, server)
     if server not in SERVER_VERSIONS:
         raise UsageError(
             f"unknown Azure DevOps server release {server!r}; known: {', '.join(SERVER_VERSIONS)}"
@@ -101,6 +108,7 @@ def preview_of(version: str) -> str:
 
 def endpoint_style(server: str) -> EndpointStyle:
     """Return where service endpoints live (azure-devops-import.md section 5)."""
+    server = _BETWEEN.get(server, server)
     if server == "3.0":
         return EndpointStyle("distributedtask/serviceendpoints", False, False)
     if server in {"4.1", "5.0"}:

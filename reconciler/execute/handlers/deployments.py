@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
 
 from reconciler.clients.fabric.models import CreatedWorkspace, DeployItem, DeployRequest
 from reconciler.clients.lro import Operation, OperationState
-from reconciler.diff.deployments import DeploymentDiff, ItemVerdict, compare_stages
-from reconciler.errors import ActionError, ApiError, OperationFailed, PreconditionMoved
+from reconciler.diff.deployments import (
+    DeploymentDiff,
+    ItemVerdict,
+    compare_stages,
+    definitions_hash,
+)
+from reconciler.diff.ignore import IgnoreRules
+from reconciler.errors import (
+    ActionError,
+    ApiError,
+    OperationFailed,
+    OperationTimedOut,
+    PreconditionMoved,
+)
 from reconciler.execute.handler import Handler, NotNeeded, expect
 from reconciler.execute.run import Run
 from reconciler.live.items import read_definition, read_items
@@ -25,6 +37,11 @@ __all__ = ["DeployHandler"]
 
 _READS = 8
 _PLAN_AGAIN = "make a new plan"
+_POLL_S = 2.0
+_ENDED = frozenset({"succeeded", "failed"})
+_FAILED_REMEDY = (
+    "what was deployed before the failing item stays deployed; correct the cause and apply again"
+)
 # The first deployment after an assignment may find the workload not ready for 60 to 120 s.
 # Source: fabric-api.md section 7.4 (Alm_InvalidRequest_WorkloadUnavailable), field note.
 _NOT_READY = "WorkloadUnavailable"
@@ -57,6 +74,7 @@ class DeployHandler(Handler[Deploy]):
             scope=_scope(op.scope),
             exclude=_scope(op.exclude) or (),
             compare=op.compare,
+            ignore=IgnoreRules(run.estate.ignore).at(action.address),
         )
         wanted = _wanted(op, diff)
         clashes = [v for v in diff.clashes if v in wanted]
@@ -68,6 +86,7 @@ class DeployHandler(Handler[Deploy]):
             )
         if not wanted:
             raise NotNeeded("no announced item is new or different any more")
+        _check_definitions(action, wanted, definitions)
         run.deployed[action.id] = tuple(v.source_id for v in deploy_order(wanted))
         run.progress(action, f"{count(len(wanted), 'item')} to deploy")
 
@@ -126,6 +145,7 @@ class DeployHandler(Handler[Deploy]):
     ) -> None:
         """Poll; a failure names the items whose steps failed."""
         if operation is None:
+            await self._find_and_follow(run, action, op)
             return
 
         def report(state: OperationState) -> None:
@@ -134,12 +154,53 @@ class DeployHandler(Handler[Deploy]):
         try:
             await run.fabric.operations.wait(operation, timeout_s=run.timeout_s, on_poll=report)
         except OperationFailed as e:
-            failed = await _failed_steps(run, op, operation)
+            failed = await _failed_steps(run, op, operation.deployment_id)
             raise ActionError(
-                f"the deployment failed: {e.message}{failed}",
-                remedy="what was deployed before the failing item stays deployed; correct the "
-                "cause and apply again",
+                f"the deployment failed: {e.message}{failed}", remedy=_FAILED_REMEDY
             ) from e
+
+    async def _find_and_follow(self, run: Run, action: Action, op: Deploy) -> None:
+        """After an unknown outcome, find the deployment that did arrive and wait for its end.
+
+        That the items have pairs proves nothing: they may have had them before.
+
+        Raises:
+            ActionError: none has arrived, or not all of it.
+            OperationFailed: it has arrived and failed, so it is not sent again.
+            OperationTimedOut: it is still running.
+        """
+        pipeline = run.id_of(op.pipeline)
+        end_s = run.clock.monotonic_s() + run.timeout_s
+        while True:
+            operations = await read_operations(run.fabric, pipeline)
+            newest = operations[0] if operations else None
+            if (
+                newest is None
+                or newest.id == _seen(run, action, op)
+                or newest.source_stage_id != run.id_of(op.source)
+                or newest.target_stage_id != run.id_of(op.target)
+            ):
+                raise ActionError("no deployment has arrived", remedy="apply again")
+            if newest.status.lower() in _ENDED:
+                break
+            run.progress(action, f"deployment {newest.status.lower()}")
+            if run.clock.monotonic_s() >= end_s:
+                raise OperationTimedOut(
+                    f"deployment {newest.id} is still {newest.status}",
+                    operation_id=newest.id,
+                    remedy="it goes on at the service; apply again when it has ended",
+                )
+            await run.clock.sleep(_POLL_S)
+        run.newest_operation[op.pipeline] = newest.id
+        if newest.status.lower() == "failed":
+            steps = await _failed_steps(run, op, newest.id)
+            raise OperationFailed(
+                f"the deployment arrived and failed{steps}",
+                operation_id=newest.id,
+                remedy=_FAILED_REMEDY,
+            )
+        if len(run.deployed.get(action.id, ())) > MAX_ITEMS:
+            raise ActionError("not every part has been sent", remedy="apply again")
 
     @override
     async def verify(self, run: Run, action: Action, op: Deploy) -> str:
@@ -179,11 +240,23 @@ def _wanted(op: Deploy, diff: DeploymentDiff) -> list[ItemVerdict]:
     return list(needed)
 
 
+def _check_definitions(
+    action: Action, wanted: Sequence[ItemVerdict], definitions: Mapping[str, Definition]
+) -> None:
+    """Refuse to deploy content that nobody has seen in the plan."""
+    seen = action.preconditions.get("definitions")
+    if seen is not None and seen != definitions_hash(wanted, definitions):
+        raise PreconditionMoved(
+            "an item was edited in one of the two stages since the plan was made",
+            remedy=_PLAN_AGAIN,
+        )
+
+
 async def _check_history(run: Run, action: Action, op: Deploy) -> None:
     """Refuse when somebody else has deployed since the plan, or is deploying now."""
     if op.pipeline not in run.newest_operation and "newest_operation" not in action.preconditions:
         return
-    seen = run.newest_operation.get(op.pipeline, action.preconditions.get("newest_operation"))
+    seen = _seen(run, action, op)
     operations = await read_operations(run.fabric, run.id_of(op.pipeline))
     newest = operations[0].id if operations else None
     if newest != seen:
@@ -191,6 +264,12 @@ async def _check_history(run: Run, action: Action, op: Deploy) -> None:
             f"somebody has deployed in this pipeline since the plan was made (operation {newest})",
             remedy=_PLAN_AGAIN,
         )
+
+
+def _seen(run: Run, action: Action, op: Deploy) -> str | None:
+    """Return the newest operation known: of this run, or of the plan."""
+    seen = run.newest_operation.get(op.pipeline, action.preconditions.get("newest_operation"))
+    return None if seen is None else str(seen)
 
 
 async def _refresh_history(run: Run, op: Deploy) -> None:
@@ -239,17 +318,15 @@ async def _definitions(
     return out
 
 
-async def _failed_steps(run: Run, op: Deploy, operation: Operation) -> str:
+async def _failed_steps(run: Run, op: Deploy, deployment_id: str | None) -> str:
     """Name the steps that failed, from the deployment's execution plan.
 
     Source: fabric-api.md section 7.3, spec.
     """
-    if operation.deployment_id is None:
+    if deployment_id is None:
         return ""
     try:
-        found = await run.fabric.pipelines.get_operation(
-            run.id_of(op.pipeline), operation.deployment_id
-        )
+        found = await run.fabric.pipelines.get_operation(run.id_of(op.pipeline), deployment_id)
     except ApiError:
         return ""
     steps = found.execution_plan.steps if found.execution_plan else ()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from reconciler.clients.fabric.models import GitCredentials, ItemIdentifier
 from reconciler.clients.lro import Operation
+from reconciler.diff.ignore import NOTHING_IGNORED, IgnoreRules
 from reconciler.errors import ActionError, ApiError, PreconditionMoved
 from reconciler.execute.handler import Handler, NotNeeded, expect
 from reconciler.execute.run import Run
-from reconciler.live.git import provider_details, read_binding, read_content, read_status
+from reconciler.live.git import (
+    PARTIAL_UPDATE,
+    provider_details,
+    read_binding,
+    read_content,
+    read_status,
+)
 from reconciler.live.models import (
     ChangeType,
     ConflictType,
@@ -21,8 +27,10 @@ from reconciler.live.models import (
     LiveBinding,
     LiveChange,
     LiveStatus,
+    TargetContent,
 )
 from reconciler.live.places import devops_version, organization_root
+from reconciler.live.scope import name_matches
 from reconciler.plan.actions import (
     Action,
     BranchTarget,
@@ -52,6 +60,9 @@ _PLAN_AGAIN = "make a new plan"
 # Source: fabric-api.md section 6.3, field (terraform-provider-fabric issue 784).
 _CONNECT_TRIES = 4
 _CONNECT_WAIT_S = 5.0
+# Source: fabric-api.md sections 3.6 and 6.6, spec and field.
+_BUSY = frozenset({"WorkspacePreviousOperationInProgress", "WorkspaceMigrationOperationInProgress"})
+_BUSY_WAIT_S = 2.0
 
 
 def _target(op: BranchTarget) -> GitTarget:
@@ -60,6 +71,14 @@ def _target(op: BranchTarget) -> GitTarget:
 
 async def _binding(run: Run, workspace: str) -> LiveBinding:
     return await read_binding(run.fabric, run.id_of(workspace), credentials=False, status=False)
+
+
+async def _content(run: Run, target: GitTarget) -> TargetContent:
+    azdo = run.services.azdo(
+        organization_root(target.organization),
+        devops_version(run.estate.azure_devops, target.organization),
+    )
+    return await read_content(azdo, target)
 
 
 def _credentials(run: Run, choice: GitCredentialChoice | None) -> GitCredentials | None:
@@ -215,17 +234,15 @@ class SwitchHandler(Handler[SwitchGit]):
             if binding.state is ConnectionState.INITIALIZED:
                 raise NotNeeded("switched already")
             return
+        if binding.target is None and action.id in run.begun:
+            return  # disconnected by this run, which has to go on
         if binding.target is None or binding.target.key() != _target(op.before).key():
             where = binding.target.describe() if binding.target else "nothing"
             raise PreconditionMoved(f"the workspace is bound to {where}", remedy=_PLAN_AGAIN)
         head = binding.status.workspace_head if binding.status else binding.head
         if head != action.preconditions.get("workspace_head"):
             raise PreconditionMoved("the workspace has been synced meanwhile", remedy=_PLAN_AGAIN)
-        azdo = run.services.azdo(
-            organization_root(target.organization),
-            devops_version(run.estate.azure_devops, target.organization),
-        )
-        content = await read_content(azdo, target)
+        content = await _content(run, target)
         expect(
             content.readable
             and content.repository_exists
@@ -238,6 +255,7 @@ class SwitchHandler(Handler[SwitchGit]):
     @override
     async def send(self, run: Run, action: Action, op: SwitchGit) -> Operation | None:
         """Take the three steps; each is skipped when its effect is there already."""
+        run.begun.add(action.id)
         workspace = run.id_of(op.workspace)
         target, before = _target(op.target), _target(op.before)
         binding = await _binding(run, op.workspace)
@@ -373,7 +391,45 @@ def _beyond(changes: list[LiveChange], action: Action) -> str:
     return ", ".join(f"{c.type} {c.name}" for c in changes if (c.type, c.name) not in announced)
 
 
-class UpdateHandler(Handler[UpdateFromGit]):
+_SyncT = TypeVar("_SyncT", bound=UpdateFromGit | CommitToGit)
+
+
+def _only_ignored(run: Run, action: Action, incoming: list[LiveChange]) -> bool:
+    """Tell whether an update would bring ignored items only, and no commit needs it done."""
+    ignores = IgnoreRules(run.estate.ignore).at(action.address)
+    return all(map(ignores.change, incoming)) and not any(
+        a.kind == "git.commit" and a.address == action.address for a in run.plan.actions
+    )
+
+
+class _SyncHandler(Handler[_SyncT]):
+    """What update and commit share: after an unknown outcome, wait until nothing runs."""
+
+    @override
+    async def settle(
+        self, run: Run, action: Action, op: _SyncT, operation: Operation | None
+    ) -> None:
+        """Poll the operation, or, when there is no id to poll, until status answers again.
+
+        Source: fabric-api.md section 6.5: no status while an update runs; spec.
+        """
+        if operation is not None:
+            await super().settle(run, action, op, operation)
+            return
+        end_s = run.clock.monotonic_s() + run.timeout_s
+        while True:
+            try:
+                await read_status(run.fabric, run.id_of(op.workspace))
+            except ApiError as e:
+                if not e.codes & _BUSY or run.clock.monotonic_s() >= end_s:
+                    raise
+                run.progress(action, "an operation of the workspace is under way")
+                await run.clock.sleep(_BUSY_WAIT_S)
+            else:
+                return
+
+
+class UpdateHandler(_SyncHandler[UpdateFromGit]):
     """Conditional on workspace head and branch tip, so a repeat cannot do more.
 
     Source: fabric-api.md section 6.7 (two consents, WorkspaceHeadMismatch), field.
@@ -388,11 +444,15 @@ class UpdateHandler(Handler[UpdateFromGit]):
                 raise NotNeeded(f"initialise asked for: {asked.required_action}")
             if asked.remote_commit_hash:
                 return
-        status = await _status(run, op.workspace)
+        status = await self._seen(run, action, op)
+        if status is None:
+            return
         _check_head(action, status)
         incoming = [c for c in status.changes if c.remote is not None]
         if not incoming:
             raise NotNeeded("nothing incoming")
+        if not action.items and _only_ignored(run, action, incoming):
+            raise NotNeeded("only ignored items are incoming")
         conflicts = [c for c in incoming if c.conflict is ConflictType.CONFLICT]
         if conflicts and op.conflicts == "fail":
             names = ", ".join(f"{c.type} {c.name}" for c in conflicts)
@@ -414,9 +474,11 @@ class UpdateHandler(Handler[UpdateFromGit]):
             head: str | None = asked.workspace_head
             tip: str | None = asked.remote_commit_hash
         else:
-            status = await _status(run, op.workspace)
-            _check_head(action, status)
-            head, tip = status.workspace_head, status.remote_hash
+            status = await self._seen(run, action, op)
+            head, tip = None, action.preconditions.get("remote_commit_hash")
+            if status is not None:
+                _check_head(action, status)
+                head, tip = status.workspace_head, status.remote_hash
         if tip is None:
             raise ActionError("the branch has no commit to update to", remedy=_PLAN_AGAIN)
         run.sent_hashes[action.id] = tip
@@ -427,6 +489,27 @@ class UpdateHandler(Handler[UpdateFromGit]):
             conflict_resolution=None if op.conflicts == "fail" else op.conflicts,
             allow_override=op.allow_override,
         )
+
+    async def _seen(self, run: Run, action: Action, op: UpdateFromGit) -> LiveStatus | None:
+        """Read status; None after an update that stopped half way.
+
+        Raises:
+            PreconditionMoved: there is no status, and the branch has moved.
+        """
+        try:
+            return await _status(run, op.workspace)
+        except ApiError as e:
+            if PARTIAL_UPDATE not in e.codes or op.resume is None:
+                raise
+        content = await _content(run, _target(op.resume))
+        seen = action.preconditions.get("remote_commit_hash")
+        if content.tip != seen:
+            raise PreconditionMoved(
+                f"the branch moved from {_short(seen)} to {_short(content.tip)} since the plan "
+                "was made",
+                remedy=_PLAN_AGAIN,
+            )
+        return None
 
     @override
     async def verify(self, run: Run, action: Action, op: UpdateFromGit) -> str:
@@ -440,7 +523,7 @@ class UpdateHandler(Handler[UpdateFromGit]):
         return f"at {_short(sent)}"
 
 
-class CommitHandler(Handler[CommitToGit]):
+class CommitHandler(_SyncHandler[CommitToGit]):
     """Conditional on workspace head: a commit that happened has moved it.
 
     Source: fabric-api.md section 6.6, spec and field.
@@ -450,14 +533,18 @@ class CommitHandler(Handler[CommitToGit]):
     async def check(self, run: Run, action: Action, op: CommitToGit) -> None:
         """Read status and see that exactly what was announced would be committed."""
         asked = run.initialized.get(op.workspace)
-        if op.initial and asked is not None:
+        first = op.initial and asked is not None and action.id not in run.sent_hashes
+        if first and asked is not None:
             if asked.required_action != "CommitToGit":
                 raise NotNeeded(f"initialise asked for: {asked.required_action}")
-            return
+            if IgnoreRules(run.estate.ignore).at(action.address) == NOTHING_IGNORED:
+                return
         status = await _status(run, op.workspace)
-        local = _local(op, status)
+        local = _local(run, action, op, status)
         if not local:
             raise NotNeeded("nothing to commit")
+        if first:
+            return
         _check_head(action, status)
         incoming = [c for c in status.changes if c.remote is not None]
         if incoming:
@@ -476,18 +563,23 @@ class CommitHandler(Handler[CommitToGit]):
     async def send(self, run: Run, action: Action, op: CommitToGit) -> Operation | None:
         """POST commitToGit, after catching up with commits that touch nothing of the workspace."""
         workspace = run.id_of(op.workspace)
-        asked = run.initialized.get(op.workspace) if op.initial else None
+        first = op.initial and action.id not in run.sent_hashes
+        asked = run.initialized.get(op.workspace) if first else None
         head = asked.workspace_head if asked is not None else None
         items: list[ItemIdentifier] | None = None
-        if asked is None:
+        ignores = IgnoreRules(run.estate.ignore).at(action.address)
+        if asked is None or ignores != NOTHING_IGNORED:
             status = await _status(run, op.workspace)
-            head = status.workspace_head
-            if head != status.remote_hash and status.remote_hash is not None:
-                head = await self._catch_up(run, workspace, status)
-            if op.patterns is not None:
+            if asked is None:
+                head = status.workspace_head
+                if head != status.remote_hash and status.remote_hash is not None:
+                    head = await self._catch_up(run, workspace, status)
+            # A commit of everything would take the ignored changes along.
+            left_out = any(c.workspace is not None and ignores.change(c) for c in status.changes)
+            if op.patterns is not None or left_out:
                 items = [
                     ItemIdentifier(object_id=c.object_id, logical_id=c.logical_id)
-                    for c in _local(op, status)
+                    for c in _local(run, action, op, status)
                 ]
         run.sent_hashes[action.id] = head or ""
         return await run.fabric.git.begin_commit(
@@ -516,7 +608,11 @@ class CommitHandler(Handler[CommitToGit]):
     async def verify(self, run: Run, action: Action, op: CommitToGit) -> str:
         """Read status: the head moved and none of what was committed is left."""
         status = await _status(run, op.workspace)
-        left = [c for c in _local(op, status) if not action.items or not _beyond([c], action)]
+        left = [
+            c
+            for c in _local(run, action, op, status)
+            if not action.items or not _beyond([c], action)
+        ]
         expect(not left, f"{count(len(left), 'change')} still not committed")
         before = run.sent_hashes.get(action.id)
         expect(
@@ -526,15 +622,17 @@ class CommitHandler(Handler[CommitToGit]):
         return f"committed as {_short(status.workspace_head)}"
 
 
-def _local(op: CommitToGit, status: LiveStatus) -> list[LiveChange]:
-    """Return the uncommitted changes an op covers."""
+def _local(run: Run, action: Action, op: CommitToGit, status: LiveStatus) -> list[LiveChange]:
+    """Return the uncommitted changes an op covers, without the ignored ones."""
+    ignores = IgnoreRules(run.estate.ignore).at(action.address)
     return [
         c
         for c in status.changes
         if c.workspace in list(ChangeType)
         and c.remote is None
+        and not ignores.change(c)
         and (
             op.patterns is None
-            or any(p.type in (None, c.type) and fnmatchcase(c.name, p.name) for p in op.patterns)
+            or any(p.type in (None, c.type) and name_matches(c.name, p.name) for p in op.patterns)
         )
     ]

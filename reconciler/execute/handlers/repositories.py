@@ -98,7 +98,9 @@ async def _wait_for_import(run: Run, action: Action, op: _Progress) -> None:
         OperationTimedOut: it is still running.
     """
     repository = run.id_of(action.address)
-    request_id = run.import_ids[action.address]
+    request_id = run.import_ids.get(action.address)
+    if request_id is None:
+        raise ActionError("no import request has arrived", remedy="apply again")
     end_s = run.clock.monotonic_s() + run.timeout_s
     wait_s = _FIRST_POLL_S
     while True:

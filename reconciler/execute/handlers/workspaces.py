@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 _CAPACITY_POLL_S = 2.0
+# How long an accepted assignment may take to show at all.
+_CAPACITY_STALE_S = 60.0
 
 
 class CreateConnectionHandler(Handler[CreateConnection]):
@@ -107,13 +109,19 @@ def _git_credential(run: Run, create: ConnectionCreate) -> GitCredentialKey | Gi
     )
 
 
-async def _await_capacity(run: Run, action: Action, workspace_id: str, capacity: str) -> None:
+async def _await_capacity(
+    run: Run, action: Action, workspace_id: str, capacity: str, *, accepted: bool
+) -> None:
     """Wait until a capacity assignment ends.
+
+    Args:
+        accepted: the service took the request. Otherwise nothing may have arrived, and a
+            workspace that is not being assigned is not waited for.
 
     Source: fabric-api.md section 2.1: no operation; only capacityAssignmentProgress tells;
     recorded.
     """
-    end_s = run.clock.monotonic_s() + run.timeout_s
+    began_s = run.clock.monotonic_s()
     while True:
         workspace = await run.fabric.workspaces.get(workspace_id)
         progress = (workspace.capacity_assignment_progress or "Completed").lower()
@@ -122,9 +130,13 @@ async def _await_capacity(run: Run, action: Action, workspace_id: str, capacity:
                 "the service could not assign the capacity",
                 remedy="see that the capacity is active and in an allowed region, then apply again",
             )
-        if progress == "completed" and workspace.capacity_id == capacity:
-            return
-        if run.clock.monotonic_s() >= end_s:
+        waited_s = run.clock.monotonic_s() - began_s
+        if progress == "completed":
+            if workspace.capacity_id == capacity:
+                return
+            if not accepted or waited_s >= _CAPACITY_STALE_S:
+                raise ActionError("the workspace is not on the capacity", remedy="apply again")
+        if waited_s >= run.timeout_s:
             raise OperationTimedOut(
                 f"the capacity assignment is still {progress}",
                 operation_id="",
@@ -162,19 +174,21 @@ class CreateWorkspaceHandler(Handler[CreateWorkspace]):
     async def settle(
         self, run: Run, action: Action, op: CreateWorkspace, operation: Operation | None
     ) -> None:
-        """Wait for the capacity."""
-        if op.capacity_id is not None and action.address in run.bindings:
-            await _await_capacity(run, action, run.id_of(action.address), op.capacity_id)
-
-    @override
-    async def verify(self, run: Run, action: Action, op: CreateWorkspace) -> str:
-        """Read it; after an unknown outcome, find it by name."""
+        """Find it by name after an unknown outcome; wait for the capacity."""
         if action.address not in run.bindings:
             listed = await run.fabric.workspaces.list()
             found = next((w for w in listed if w.display_name == op.name), None)
             if found is None:
-                raise ActionError(f"the workspace {op.name} is not there")
+                raise ActionError(f"the workspace {op.name} is not there", remedy="apply again")
             run.bindings[action.address] = found.id
+        if op.capacity_id is not None:
+            await _await_capacity(
+                run, action, run.id_of(action.address), op.capacity_id, accepted=True
+            )
+
+    @override
+    async def verify(self, run: Run, action: Action, op: CreateWorkspace) -> str:
+        """Read it."""
         workspace = await run.fabric.workspaces.get(run.id_of(action.address))
         expect(workspace.display_name == op.name, f"it is called {workspace.display_name}")
         return "created"
@@ -221,6 +235,7 @@ class AssignCapacityHandler(Handler[AssignCapacity]):
     async def send(self, run: Run, action: Action, op: AssignCapacity) -> Operation | None:
         """POST the assignment."""
         await run.fabric.workspaces.assign_to_capacity(run.id_of(action.address), op.capacity_id)
+        run.made.add(action.id)
         return None
 
     @override
@@ -228,7 +243,13 @@ class AssignCapacityHandler(Handler[AssignCapacity]):
         self, run: Run, action: Action, op: AssignCapacity, operation: Operation | None
     ) -> None:
         """Wait until it is assigned."""
-        await _await_capacity(run, action, run.id_of(action.address), op.capacity_id)
+        await _await_capacity(
+            run,
+            action,
+            run.id_of(action.address),
+            op.capacity_id,
+            accepted=action.id in run.made,
+        )
 
     @override
     async def verify(self, run: Run, action: Action, op: AssignCapacity) -> str:

@@ -1,0 +1,177 @@
+"""Order what happens on one branch: a commit moves the tip for every workspace bound to it.
+
+A branch takes one commit at a time. A workspace brings in the commits that come before its own
+and, where one comes after, catches up at the end; so the order never bites its tail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from reconciler.ids import Address
+from reconciler.live.places import target_of
+from reconciler.plan.actions import Action, CommitToGit, ItemChange, UpdateFromGit
+from reconciler.plan.draft import Draft
+from reconciler.spec.models import GitSpec, WorkspaceSpec
+from reconciler.spec.resolve import git_address, workspace_address
+
+__all__ = ["plan_followers"]
+
+# The actions in which a workspace first looks at the tip of its branch.
+_LOOKS = ("git.initialize", "git.switch", "git.update")
+
+
+def plan_followers(draft: Draft) -> None:
+    """Order commits of this plan, and what other workspaces do on the branches they move."""
+    commits: dict[tuple[str, ...], list[_Commit]] = {}
+    for action in draft.actions.values():
+        if isinstance(action.op, CommitToGit):
+            spec = draft.bound_workspace(Address(action.address))
+            if spec.git is not None:
+                target = target_of(spec.git)
+                found = _Commit(action.id, spec, spec.git, target.directory)
+                commits.setdefault(target.branch_key(), []).append(found)
+    if not commits:
+        return
+    members: dict[tuple[str, ...], list[tuple[WorkspaceSpec, GitSpec]]] = {}
+    for spec in draft.estate.workspaces:
+        if spec.git is not None and spec.git.state == "present" and spec.state == "present":
+            branch = target_of(spec.git).branch_key()
+            if branch in commits and _is_there(draft, spec, spec.git):
+                members.setdefault(branch, []).append((spec, spec.git))
+    for branch, found_commits in commits.items():
+        # Who only commits goes first: it cannot take in what another one commits before it.
+        chain = sorted(found_commits, key=lambda c: c.git.sync.direction != "commit")
+        for before, after in pairwise(chain):
+            draft.edges[after.action].append(before.action)
+            _forget(draft, after.action, "remote_commit_hash")
+        for member, git in members.get(branch, ()):
+            _plan_member(draft, member, git, chain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """A commit of this plan."""
+
+    action: str
+    spec: WorkspaceSpec
+    git: GitSpec
+    directory: str
+
+
+def _is_there(draft: Draft, spec: WorkspaceSpec, git: GitSpec) -> bool:
+    """Tell whether a workspace can act on its branch in this run."""
+    if git_address(spec) in draft.unknown or git.credentials == "none":
+        return False
+    workspace = workspace_address(spec)
+    return draft.snapshot.workspaces.get(workspace) is not None or bool(draft.lane_tail(workspace))
+
+
+def _sees(git: GitSpec, commit: _Commit) -> bool:
+    """Tell whether a commit can touch what a binding sees."""
+    mine = target_of(git).directory.rstrip("/") + "/"
+    theirs = commit.directory.rstrip("/") + "/"
+    return mine.startswith(theirs) or theirs.startswith(mine)
+
+
+def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, chain: list[_Commit]) -> None:
+    """Fit one workspace of the branch into the order of its commits."""
+    own = next((n for n, c in enumerate(chain) if c.spec is spec), None)
+    earlier = chain if own is None else chain[:own]
+    later = [] if own is None else chain[own + 1 :]
+    updates = git.sync.direction in ("update", "both")
+    looks = [draft.actions[i] for i in draft.doers(git_address(spec))]
+    looks = [a for a in looks if a.kind in _LOOKS and not getattr(a.op, "initial", False)]
+    seen = [c for c in earlier if _sees(git, c)]
+    if earlier:
+        for look in looks:
+            _follow(draft, look, earlier[-1], seen)
+    if seen and own is not None and not updates and not looks:
+        draft.error(
+            "incoming_blocks_commit",
+            f"{seen[0].spec.name or seen[0].spec.id} commits to the same place before it.",
+            "Set sync.direction: both to update first and then commit, or give the workspaces "
+            "directories or branches of their own.",
+            git_address(spec),
+        )
+    if seen and updates and not looks:
+        _add_update(draft, spec, git, earlier[-1], seen, before=chain[own] if own else None)
+    if own is not None and earlier and (seen or looks):
+        _forget(draft, chain[own].action, "workspace_head")
+    missed = [c for c in later if _sees(git, c)]
+    if updates and missed:
+        _add_update(draft, spec, git, chain[-1], missed, suffix="#2")
+
+
+def _follow(draft: Draft, action: Action, last: _Commit, seen: list[_Commit]) -> None:
+    """Let an action that looks at the tip wait for the commits that move it."""
+    draft.edges[action.id].append(last.action)
+    if not isinstance(action.op, UpdateFromGit):
+        return
+    _forget(draft, action.id, "remote_commit_hash")
+    draft.actions[action.id] = draft.actions[action.id].model_copy(
+        update={
+            "items": _items(draft, action.items, seen),
+            "after_unknown": True,
+            "outcomes": ("update to the tip that the commit leaves",),
+        }
+    )
+
+
+def _items(
+    draft: Draft, own: tuple[ItemChange, ...], seen: list[_Commit]
+) -> tuple[ItemChange, ...]:
+    """Return what an update brings after these commits; empty when one of them is not known."""
+    found = {(i.type, i.name): i for i in own}
+    for commit in seen:
+        items = draft.actions[commit.action].items
+        if not items:
+            return ()
+        for item in items:
+            found.setdefault((item.type, item.name), item)
+    return tuple(found[k] for k in sorted(found))
+
+
+def _add_update(
+    draft: Draft,
+    spec: WorkspaceSpec,
+    git: GitSpec,
+    last: _Commit,
+    seen: list[_Commit],
+    *,
+    before: _Commit | None = None,
+    suffix: str = "",
+) -> None:
+    """Add the update that takes in commits of this plan; ``before`` is the workspace's own."""
+    where = git_address(spec)
+    after = [last.action]
+    if before is not None:
+        after.extend(b for b in draft.edges[before.action] if b not in after)
+    workspace = workspace_address(spec)
+    update = draft.add(
+        UpdateFromGit(
+            workspace=workspace,
+            conflicts=git.sync.conflicts,
+            allow_override=git.sync.allow_override,
+        ),
+        where,
+        suffix=suffix,
+        after=after,
+        lane=None if before is not None else workspace,
+        code="follows_commit",
+        why=f"a commit of this plan moves {target_of(git).describe()}",
+        items=_items(draft, (), seen),
+        after_unknown=True,
+        outcomes=("update to the new tip", "nothing: the commit touches no item of it"),
+        requests=4,
+    )
+    if before is not None:
+        draft.edges[before.action].append(update)
+
+
+def _forget(draft: Draft, action_id: str, precondition: str) -> None:
+    """Drop a precondition that an earlier action of the plan moves."""
+    action = draft.actions[action_id]
+    kept = {k: v for k, v in action.preconditions.items() if k != precondition}
+    draft.actions[action_id] = action.model_copy(update={"preconditions": kept})
