@@ -13,7 +13,7 @@ help: ## Show the targets
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[emulator,foreign,dev]'
 	@touch $@
 
 demo: $(STAMP) ## Run the whole story on the emulator, in under a minute

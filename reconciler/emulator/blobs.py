@@ -1,37 +1,37 @@
 """Item content, kept once per content.
 
 A thousand workspaces that were synced from the same folder share their bytes here; state refers to
-content by hash only, which keeps the state file small.
+content by hash only, which keeps it small. The bytes lie in the store's file; only those that were
+used lately are in memory.
 """
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import sys
+
+from reconciler.emulator.lru import Lru
+from reconciler.emulator.store import Store
 
 __all__ = ["BlobStore"]
 
+_IN_MEMORY_BYTES = 16 * 1024 * 1024
+
 
 class BlobStore:
-    """Bytes by the SHA-256 of their content, in memory and, with a folder, on disk too."""
+    """Bytes by the SHA-256 of their content."""
 
-    def __init__(self, root: Path | None = None) -> None:
-        self._root = root
-        self._cache: dict[str, bytes] = {}
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: Lru[str, bytes] = Lru(_IN_MEMORY_BYTES, size=len)
 
     def put(self, content: bytes) -> str:
         """Keep content and return its hash."""
-        digest = hashlib.sha256(content).hexdigest()
-        if digest in self._cache:
-            return digest
-        self._cache[digest] = content
-        if self._root is not None:
-            path = self._path(self._root, digest)
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_suffix(".partial")
-                partial.write_bytes(content)
-                partial.replace(path)
+        # One text per content, however many items refer to it.
+        digest = sys.intern(hashlib.sha256(content).hexdigest())
+        if self._cache.get(digest) is None:
+            self._store.put_blob(digest, content)
+            self._cache.put(digest, content)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -43,15 +43,8 @@ class BlobStore:
         cached = self._cache.get(digest)
         if cached is not None:
             return cached
-        if self._root is None:
+        content = self._store.blob(digest)
+        if content is None:
             raise KeyError(digest)
-        try:
-            content = self._path(self._root, digest).read_bytes()
-        except FileNotFoundError as error:
-            raise KeyError(digest) from error
-        self._cache[digest] = content
+        self._cache.put(digest, content)
         return content
-
-    @staticmethod
-    def _path(root: Path, digest: str) -> Path:
-        return root / digest[:2] / digest

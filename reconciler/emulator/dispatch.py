@@ -11,10 +11,12 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import parse_qsl
 
 from multidict import CIMultiDict
 
+from reconciler.emulator.entra.admission import admit
 from reconciler.emulator.faults import Fault
 from reconciler.emulator.http import (
     Answer,
@@ -24,18 +26,23 @@ from reconciler.emulator.http import (
     Problem,
     ProblemKind,
     Refused,
-    Router,
     Service,
-    caller_of,
     path_segments,
 )
+from reconciler.emulator.ids import drawing_from
+from reconciler.emulator.past import remember, world_at
+from reconciler.emulator.recorder import Recorder
 from reconciler.emulator.requestlog import LoggedRequest
+from reconciler.emulator.router import Router
 from reconciler.emulator.world import World
 
 __all__ = ["Dispatcher", "Incoming", "Outcome"]
 
 _LOG = logging.getLogger("reconciler.emulator")
 _ANONYMOUS = Caller(id="anonymous", kind="User")
+# Git pushes are exempt: a repository comes in one body. The number is assumed.
+_LARGEST_CALL = 64 * 1024 * 1024
+_LIMITED = frozenset({"fabric", "azdo", "control", "entra"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +91,14 @@ class Dispatcher:
             mount: [(marker, service, Router(service.routes)) for marker, service in services]
             for mount, services in mounts.items()
         }
+        self._recorder = Recorder.from_environment()
 
     async def handle(self, incoming: Incoming) -> Outcome:
         """Carry a request out and return what to send."""
+        with drawing_from(self.world.ids):
+            return await self._handle(incoming)
+
+    async def _handle(self, incoming: Incoming) -> Outcome:
         started_s = time.perf_counter()
         path, _, query_text = incoming.target.partition("?")
         segments = path_segments(path)
@@ -98,16 +110,11 @@ class Dispatcher:
         query = CIMultiDict(parse_qsl(query_text, keep_blank_values=True))
         logged = LoggedRequest(
             n=0 if unseen else self.world.log.next_number(),
-            time=self.world.clock.now().isoformat(),
+            at_s=self.world.clock.timestamp(),
             service=service.name,
             method=incoming.method,
             path="/" + "/".join(segments[1:]),
-            query=dict(query),
-            route=None,
-            status=0,
-            caller=None,
-            duration_ms=0.0,
-            effect=False,
+            query=dict(query) or None,
         )
         self.world.settle()
         arrived = _Arrived(incoming, service, router, segments[1:], query, logged)
@@ -142,23 +149,59 @@ class Dispatcher:
 
     async def _answer(self, arrived: _Arrived) -> Answer | None:
         """Return the finished answer, None to cut the connection."""
-        service, logged = arrived.service, arrived.logged
+        service = arrived.service
         found = self._to_call(arrived)
         if isinstance(found, Answer):
             return service.finish(self.world, None, found)
         call = found
         spared = service.name == "control" or self._is_internal(arrived.incoming)
-        fault = None if spared else self.world.faults.fire(call)
-        replaced = await self._before(fault)
-        if fault is not None and fault.drop == "before":
+        refused = None if spared else self._over_limit(service, call)
+        if refused is not None:
+            return self._finished(service, call, refused)
+        call.fault = fault = None if spared else self.world.faults.fire(call)
+        replaced = await self._before(service, call, fault)
+        if fault is not None and await self._gone(fault, "before"):
             return None
-        answer = replaced or await self._call(service, call)
-        if replaced is None and call.route.changes and answer.status < 400:
+        answer = replaced or await self._carry_out(service, call, arrived.logged)
+        if fault is not None and await self._gone(fault, "after"):
+            return None
+        finished = self._finished(service, call, answer)
+        if fault is not None:
+            finished.headers.update(fault.headers)
+        return finished
+
+    def _over_limit(self, service: Service, call: Call) -> Answer | None:
+        problem = self.world.limits.check(call, self.world.clock.timestamp())
+        return None if problem is None else service.problem(self.world, problem, call.headers)
+
+    async def _gone(self, fault: Fault, moment: Literal["before", "after"]) -> bool:
+        """Whether nothing is to be answered; a request that hangs never comes back."""
+        if fault.hang == moment:
+            await asyncio.Event().wait()
+        return fault.drop == moment
+
+    async def _carry_out(self, service: Service, call: Call, logged: LoggedRequest) -> Answer:
+        """Call the handler, on the past if a fault says so, and note what it changed."""
+        world = self.world
+        if call.fault is not None and call.fault.stale and world.earlier is not None:
+            return await self._call(service, call, world_at(world, world.earlier))
+        writes = call.route.changes and world.faults.need_the_past
+        before = remember(world) if writes else None
+        answer = await self._call(service, call, world)
+        if call.route.changes and answer.status < 400:
             logged.effect = True
-            self.world.touch()
-        if fault is not None and fault.drop == "after":
-            return None
-        return service.finish(self.world, call, answer)
+            world.earlier = before
+        return answer
+
+    def _finished(self, service: Service, call: Call, answer: Answer) -> Answer:
+        content = b"" if self._recorder is None or answer.stream else answer.content()
+        finished = service.finish(self.world, call, answer)
+        if self._recorder is not None:
+            headers = {**finished.headers}
+            if finished.content_type is not None:
+                headers["Content-Type"] = finished.content_type
+            self._recorder.note(call, finished.status, headers, content)
+        return finished
 
     def _to_call(self, arrived: _Arrived) -> Call | Answer:
         """Return the call for a handler, or the answer if it does not get that far."""
@@ -168,12 +211,14 @@ class Dispatcher:
             problem = Problem(kind, message, logged.path)
             return service.problem(self.world, problem, incoming.headers)
 
-        caller = caller_of(incoming.headers.get("Authorization"))
-        if caller is None:
+        caller = admit(self.world, service.name, incoming.headers.get("Authorization"))
+        if isinstance(caller, str):
             if not service.anonymous:
-                return refuse("unauthorized", "credentials are missing")
+                return refuse(caller, "valid credentials are missing")
             caller = _ANONYMOUS
         logged.caller = caller.id
+        if len(incoming.body) > _LARGEST_CALL and service.name in _LIMITED:
+            return refuse("too_large", "the body is too large")
         try:
             found, rest = service.locate(self.world, arrived.segments)
         except Refused as refused:
@@ -197,19 +242,22 @@ class Dispatcher:
             url=incoming.target,
         )
 
-    async def _before(self, fault: Fault | None) -> Answer | None:
+    async def _before(self, service: Service, call: Call, fault: Fault | None) -> Answer | None:
         """Wait as the fault says and return the answer it puts in the handler's place."""
         if fault is None:
             return None
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
             self.world.settle()
+        if fault.token_expired:
+            problem = Problem("token_expired", "the token has expired", call.path)
+            return service.problem(self.world, problem, call.headers)
         return fault.to_answer()
 
-    async def _call(self, service: Service, call: Call) -> Answer:
+    async def _call(self, service: Service, call: Call, world: World) -> Answer:
         """Call the handler; whatever it raises becomes the service's own error."""
         try:
-            return await call.route.handler(self.world, call)
+            return await call.route.handler(world, call)
         except Refused as refused:
             return refused.answer
         except MalformedBody as error:

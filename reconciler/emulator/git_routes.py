@@ -17,7 +17,11 @@ __all__ = ["AZDO_GIT_ROUTES", "GITHUB_ROUTES", "git_problem"]
 
 _STATUS = {
     "unauthorized": 401,
+    "token_invalid": 401,
+    "token_expired": 401,
     "malformed_body": 400,
+    "too_large": 400,
+    "blocked": 429,
     "no_route": 404,
     "wrong_method": 405,
     "unexpected": 500,
@@ -27,8 +31,10 @@ _STATUS = {
 def git_problem(_world: World, problem: Problem, _headers: Mapping[str, str]) -> Answer:
     """Word a problem in plain text, with the challenge that makes git send credentials."""
     headers = {}
-    if problem.kind == "unauthorized":
+    if problem.kind in {"unauthorized", "token_invalid", "token_expired"}:
         headers["WWW-Authenticate"] = 'Basic realm="emulator"'
+    if problem.kind == "blocked":
+        headers["Retry-After"] = str(problem.retry_after_s)
     return Answer(
         _STATUS[problem.kind],
         raw=f"{problem.message}\n".encode(),

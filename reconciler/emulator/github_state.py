@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from reconciler.emulator.journal import Section
+from reconciler.emulator.tracking import Tracked
+
 __all__ = ["GitHubRepository", "GitHubState"]
 
 
 @dataclass(slots=True)
-class GitHubRepository:
+class GitHubRepository(Tracked):
     """A repository of an owner; its content lives under the git store's ``key``."""
 
     owner: str
@@ -22,7 +25,7 @@ class GitHubRepository:
 
 
 @dataclass(slots=True)
-class GitHubState:
+class GitHubState(Section):
     """All repositories, by their key."""
 
     repositories: dict[str, GitHubRepository] = field(default_factory=dict)

@@ -7,9 +7,12 @@ a ``git push`` may run beside us in another process.
 
 from __future__ import annotations
 
+import copy
+import os
 import shutil
-from collections import OrderedDict
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +21,25 @@ from types import MappingProxyType
 import pygit2
 from pygit2.enums import FileMode, ObjectType, SortMode
 
+from reconciler.emulator.lru import Lru
+
 __all__ = ["HIDDEN_REFS", "CommitInfo", "FileEntry", "GitStore", "RefMoved", "UnknownRepository"]
 
 # Refs of an unfinished import live here; neither git clients nor ``refs`` see them.
 HIDDEN_REFS = "refs/hidden/"
 
-_CACHED_TREES = 256
+_CACHED_FILES = 20_000
+_CACHED_TREE_IDS = 20_000
+_OPEN_REPOSITORIES = 64
+_CACHED_REFS = 50_000
+_WATCHED_FOLDERS = 50
+_TICK_NS = 50_000_000
 _Changes = dict[tuple[str, ...], bytes | None]
+
+
+# The library would keep 256 MiB of objects and map packs without end; a cache of ours stands above.
+pygit2.settings.cache_max_size(16 * 1024 * 1024)
+pygit2.settings.mwindow_mapped_limit = 32 * 1024 * 1024
 
 
 class RefMoved(Exception):
@@ -66,6 +81,15 @@ class CommitInfo:
     time_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Refs:
+    """All refs of a repository, and the times of the folders that say whether they still are."""
+
+    folders: tuple[str, ...]
+    stamps: tuple[int, ...]
+    refs: Mapping[str, str]
+
+
 class GitStore:
     """All repositories of one emulator, by key.
 
@@ -76,8 +100,23 @@ class GitStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        self._open: dict[str, pygit2.Repository] = {}
-        self._files: OrderedDict[str, Mapping[str, FileEntry]] = OrderedDict()
+        self._open: Lru[str, pygit2.Repository] = Lru(
+            _OPEN_REPOSITORIES, gone=lambda repository: repository.free()
+        )
+        self._files: Lru[str, Mapping[str, FileEntry]] = Lru(
+            _CACHED_FILES, size=lambda files: len(files) + 1
+        )
+        # By repository, commit and directory; "" where there is none.
+        self._tree_ids: Lru[tuple[str, str, str], str] = Lru(_CACHED_TREE_IDS)
+        self._refs: Lru[str, _Refs] = Lru(_CACHED_REFS, size=lambda known: len(known.refs) + 1)
+        self._sizes: Lru[str, tuple[Mapping[str, str], int]] = Lru(_OPEN_REPOSITORIES * 4)
+        self._past: Mapping[str, Mapping[str, str]] | None = None
+
+    def at(self, refs: Mapping[str, Mapping[str, str]]) -> GitStore:
+        """Return a view of the same objects under refs as they were; for reading only."""
+        found = copy.copy(self)
+        found._past = refs
+        return found
 
     def path(self, key: str) -> Path:
         """Return the repository's folder; it need not exist."""
@@ -85,7 +124,7 @@ class GitStore:
 
     def exists(self, key: str) -> bool:
         """Whether the repository exists."""
-        return (self.path(key) / "HEAD").is_file()
+        return self._open.get(key) is not None or (self.path(key) / "HEAD").is_file()
 
     def create(self, key: str, default_branch: str = "main") -> Path:
         """Make an empty bare repository and return its folder.
@@ -103,22 +142,23 @@ class GitStore:
         repository.config["gc.auto"] = 0
         repository.config["transfer.hideRefs"] = HIDDEN_REFS
         repository.config["receive.autogc"] = False
-        self._open[key] = repository
+        self._open.put(key, repository)
         return path
 
     def delete(self, key: str) -> None:
         """Remove a repository for good; removing a missing one is no error."""
-        opened = self._open.pop(key, None)
-        if opened is not None:
-            opened.free()
+        self._open.drop(key)
+        self._refs.drop(key)
+        self._tree_ids.clear()
         shutil.rmtree(self.path(key), ignore_errors=True)
 
     def clear(self) -> None:
         """Remove every repository."""
-        for opened in self._open.values():
-            opened.free()
         self._open.clear()
         self._files.clear()
+        self._refs.clear()
+        self._sizes.clear()
+        self._tree_ids.clear()
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True, exist_ok=True)
 
@@ -128,19 +168,43 @@ class GitStore:
         Hidden refs are only there when ``prefix`` names them. An annotated tag maps to its tag
         object; ``peel`` gives the commit.
         """
-        repository = self._repository(key)
+        if self._past is not None:
+            known = self._past.get(key, {})
+            return {name: known[name] for name in sorted(known) if name.startswith(prefix)}
         hidden = prefix.startswith(HIDDEN_REFS)
+        return {
+            name: target
+            for name, target in self._all_refs(key).items()
+            if name.startswith(prefix) and (hidden or not name.startswith(HIDDEN_REFS))
+        }
+
+    def _all_refs(self, key: str) -> Mapping[str, str]:
+        """Return all refs, sorted by name; read again when anybody wrote one."""
+        repository = self._repository(key)
+        root = Path(repository.path)
+        known = self._refs.get(key)
+        if known is not None and known.stamps == _stamps(known.folders):
+            return known.refs
+        folders = (str(root / "packed-refs"), *(folder for folder, _, _ in os.walk(root / "refs")))
+        stamps = _stamps(folders)
         found: dict[str, str] = {}
         for name in sorted(repository.references):
-            if name.startswith(prefix) and (hidden or not name.startswith(HIDDEN_REFS)):
-                target = repository.references[name].target
-                if isinstance(target, pygit2.Oid):
-                    found[name] = str(target)
+            target = repository.references[name].target
+            if isinstance(target, pygit2.Oid):
+                found[name] = str(target)
+        # A ref written in the same tick of the file system's clock would leave no trace.
+        settled = time.time_ns() - max(stamps) > _TICK_NS
+        if settled and len(folders) <= _WATCHED_FOLDERS:
+            self._refs.put(key, _Refs(folders, stamps, found))
+        else:
+            self._refs.drop(key)
         return found
 
     def tip(self, key: str, branch: str) -> str | None:
         """Return the commit of ``refs/heads/<branch>``, None if there is no such branch."""
-        return self._ref(self._repository(key), f"refs/heads/{branch}")
+        if self._past is not None:
+            return self._past.get(key, {}).get(f"refs/heads/{branch}")
+        return self._all_refs(key).get(f"refs/heads/{branch}")
 
     def peel(self, key: str, object_id: str) -> str | None:
         """Return the commit behind an object id (itself, or a tag's), None if there is none."""
@@ -176,21 +240,22 @@ class GitStore:
             found: dict[str, FileEntry] = {}
             _collect(tree, "", found)
             cached = MappingProxyType(found)
-            self._files[str(tree.id)] = cached
-            if len(self._files) > _CACHED_TREES:
-                self._files.popitem(last=False)
-        else:
-            self._files.move_to_end(str(tree.id))
+            self._files.put(str(tree.id), cached)
         return cached
 
     def tree_id(self, key: str, commit: str, directory: str = "") -> str | None:
         """Return the id of a directory's tree, None if there is no such directory."""
-        tree = self._tree(self._repository(key), commit, directory)
-        return None if tree is None else str(tree.id)
+        place = (key, commit, directory.strip("/"))
+        found = self._tree_ids.get(place)
+        if found is None:
+            tree = self._tree(self._repository(key), commit, directory)
+            found = "" if tree is None else sys.intern(str(tree.id))
+            self._tree_ids.put(place, found)
+        return found or None
 
     def has_directory(self, key: str, commit: str, directory: str) -> bool:
         """Whether the commit has this directory (case-sensitive); the root always exists."""
-        return self._tree(self._repository(key), commit, directory) is not None
+        return self.tree_id(key, commit, directory) is not None
 
     def entry(self, key: str, commit: str, path: str) -> tuple[str, int] | None:
         """Return object id and mode of what is at a path (a folder too), None if nothing is."""
@@ -365,9 +430,15 @@ class GitStore:
         return ObjectType(found.type).name.lower()
 
     def size_bytes(self, key: str) -> int:
-        """Return what the repository's objects take on disk."""
-        objects = self.path(key) / "objects"
-        return sum(path.stat().st_size for path in objects.rglob("*") if path.is_file())
+        """Return what the repository's objects take on disk, measured anew when a ref moved."""
+        refs = self._all_refs(key)
+        known = self._sizes.get(key)
+        if known is None or known[0] is not refs:
+            objects = self.path(key) / "objects"
+            size = sum(path.stat().st_size for path in objects.rglob("*") if path.is_file())
+            known = (refs, size)
+            self._sizes.put(key, known)
+        return known[1]
 
     def _repository(self, key: str) -> pygit2.Repository:
         opened = self._open.get(key)
@@ -375,7 +446,7 @@ class GitStore:
             if not self.exists(key):
                 raise UnknownRepository(key)
             opened = pygit2.Repository(str(self.path(key)))
-            self._open[key] = opened
+            self._open.put(key, opened)
         return opened
 
     @staticmethod
@@ -398,13 +469,28 @@ class GitStore:
         return found if isinstance(found, pygit2.Tree) else None
 
 
+def _stamps(paths: Sequence[str]) -> tuple[int, ...]:
+    """Return when each path last changed, 0 for one that is not there.
+
+    Git and libgit2 write a ref by renaming a file into its folder, which changes the folder.
+    """
+    found: list[int] = []
+    for path in paths:
+        try:
+            found.append(os.stat(path).st_mtime_ns)  # noqa: PTH116 - much faster than Path.stat
+        except FileNotFoundError:
+            found.append(0)
+    return tuple(found)
+
+
 def _collect(tree: pygit2.Tree, prefix: str, found: dict[str, FileEntry]) -> None:
     for entry in tree:
         path = f"{prefix}{entry.name}"
         if isinstance(entry, pygit2.Tree):
             _collect(entry, f"{path}/", found)
         elif isinstance(entry, pygit2.Blob):
-            found[path] = FileEntry(str(entry.id), int(entry.filemode))
+            # The same paths and often the same blobs stand in a thousand directories.
+            found[sys.intern(path)] = FileEntry(sys.intern(str(entry.id)), int(entry.filemode))
 
 
 def _edited(

@@ -9,16 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
+    from reconciler.emulator.faults import Fault
     from reconciler.emulator.world import World
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Call",
     "Caller",
     "CallerKind",
+    "CallerScheme",
     "Handler",
     "Json",
     "MalformedBody",
@@ -34,7 +37,6 @@ __all__ = [
     "ProblemKind",
     "Refused",
     "Route",
-    "Router",
     "Service",
     "caller_of",
     "default_caller",
@@ -45,7 +47,18 @@ __all__ = [
 Json = Any
 
 CallerKind = Literal["User", "ServicePrincipal"]
-ProblemKind = Literal["unauthorized", "malformed_body", "no_route", "wrong_method", "unexpected"]
+CallerScheme = Literal["bearer", "basic"]
+ProblemKind = Literal[
+    "unauthorized",
+    "token_invalid",
+    "token_expired",
+    "malformed_body",
+    "too_large",
+    "blocked",
+    "no_route",
+    "wrong_method",
+    "unexpected",
+]
 
 # A fixed text keeps the default user the same person across restarts of a kept data folder.
 DEFAULT_TOKEN = "emulator-default-user"  # noqa: S105 - any token is accepted; this is no secret
@@ -65,7 +78,7 @@ class Caller:
 
     id: str
     kind: CallerKind
-    scheme: Literal["bearer", "basic"] = "bearer"
+    scheme: CallerScheme = "bearer"
 
 
 def default_caller() -> Caller:
@@ -73,6 +86,7 @@ def default_caller() -> Caller:
     return Caller(id=str(uuid.uuid5(_CALLERS, DEFAULT_TOKEN)), kind="User")
 
 
+@lru_cache(maxsize=1024)
 def caller_of(authorization: str | None) -> Caller | None:
     """Return who an ``Authorization`` header stands for, or None if it is missing or unusable.
 
@@ -92,7 +106,7 @@ def caller_of(authorization: str | None) -> Caller | None:
     return None
 
 
-def _token_caller(token: str, scheme: Literal["bearer", "basic"]) -> Caller:
+def _token_caller(token: str, scheme: CallerScheme) -> Caller:
     claims = _claims(token)
     identity = claims.get("oid") or claims.get("appid")
     kind: CallerKind = "ServicePrincipal" if claims.get("idtyp") == "app" else "User"
@@ -121,7 +135,8 @@ class Answer:
     """What goes back: a JSON body, raw bytes, a stream, or nothing.
 
     ``body=None`` means no body at all unless ``json_null`` is set: some services answer with the
-    four bytes ``null``. ``raw`` and ``stream`` win over ``body``.
+    four bytes ``null``. ``raw`` and ``stream`` win over ``body``. ``chunked`` sends what is known
+    as a whole without its length, as some services do.
     """
 
     status: int = 200
@@ -131,6 +146,7 @@ class Answer:
     content_type: str | None = None
     json_null: bool = False
     stream: AsyncGenerator[bytes] | None = None
+    chunked: bool = False
 
     def content(self) -> bytes:
         """Return the bytes to send when there is no stream; JSON is compact."""
@@ -151,11 +167,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A failure that is found before or around the handler; each service words it its own way."""
+    """A failure that is found before or around the handler; each service words it its own way.
+
+    ``retry_after_s`` and ``until`` belong to the kind ``blocked``: when the caller may ask again.
+    """
 
     kind: ProblemKind
     message: str
     path: str = ""
+    retry_after_s: int = 0
+    until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -167,6 +188,7 @@ class Call:
         params: Values of the route's variables (and what ``Service.locate`` found), decoded.
         query: Query parameters, names case-insensitive, values decoded.
         caller: Who asks. Anonymous git reads have the id ``anonymous``.
+        fault: What a test makes go wrong with it, for handlers whose work fails later.
     """
 
     service: str
@@ -179,6 +201,7 @@ class Call:
     caller: Caller
     route: Route
     url: str = ""
+    fault: Fault | None = None
 
     @property
     def body(self) -> Json:
@@ -190,9 +213,15 @@ class Call:
         if not self.raw.strip():
             return None
         try:
-            return json.loads(self.raw)
+            found = json.loads(self.raw)
+            # An escaped half of a surrogate pair is no text: it could never be written again.
+            if b"\\ud" in self.raw.lower():
+                json.dumps(found, ensure_ascii=False).encode()
         except ValueError as error:
             raise MalformedBody(str(error)) from error
+        except RecursionError as error:
+            raise MalformedBody("the body is nested too deeply") from error
+        return found
 
     def fields(self) -> dict[str, Any]:
         """Return the JSON object of the body, {} when empty.
@@ -209,8 +238,6 @@ class Call:
 
 
 Handler = Callable[["World", Call], Awaitable[Answer]]
-
-_VARIABLE = re.compile(r"\{(\w+)(\.\.\.)?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,43 +272,6 @@ def path_segments(path: str) -> list[str]:
     return [unquote(piece) for piece in pieces]
 
 
-class Router:
-    """Finds the route of a path; fixed segments win over variables."""
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self._routes = [(tuple(path_segments(route.pattern)), route) for route in routes]
-        self._routes.sort(key=lambda entry: [piece.startswith("{") for piece in entry[0]])
-
-    def match(self, method: str, segments: Sequence[str]) -> tuple[Route, dict[str, str]] | None:
-        """Return the route and the values of its variables, None if there is none."""
-        for pattern, route in self._routes:
-            if route.method == method:
-                params = _match(pattern, segments)
-                if params is not None:
-                    return route, params
-        return None
-
-    def knows(self, segments: Sequence[str]) -> bool:
-        """Whether some other method exists for this path."""
-        return any(_match(pattern, segments) is not None for pattern, _ in self._routes)
-
-
-def _match(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
-    params: dict[str, str] = {}
-    for position, piece in enumerate(pattern):
-        variable = _VARIABLE.fullmatch(piece)
-        if variable is not None and variable[2]:
-            params[variable[1]] = "/".join(segments[position:])
-            return params
-        if position >= len(segments):
-            return None
-        if variable is not None:
-            params[variable[1]] = segments[position]
-        elif piece.lower() != segments[position].lower():
-            return None
-    return params if len(pattern) == len(segments) else None
-
-
 def _nothing_found(_world: World, segments: list[str]) -> tuple[dict[str, str], list[str]]:
     return {}, segments
 
@@ -295,7 +285,7 @@ class Service:
     """One service: its routes, and how it words what goes wrong around them.
 
     Attributes:
-        name: As in the request log: fabric, azdo, github, git or control.
+        name: As in the request log: fabric, azdo, github, git, entra or control.
         routes: Its table.
         problem: Words a ``Problem`` the way the service does.
         locate: Takes what stands before the routes (organization, project) off the path.

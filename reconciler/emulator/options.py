@@ -26,7 +26,11 @@ class EmulatorOptions:
         scenario: File that is loaded once the server listens, unless ``data`` already has a state.
         ready_file: Written atomically once the server listens.
         speed: How long operations take and what ``Retry-After`` says.
-        auth: ``any`` accepts every token.
+        auth: ``any`` accepts every token; ``entra`` only tokens of the emulator's own Entra, for
+            the right audience and not expired.
+        tls: Whether the URLs are https, with the emulator's own certificate authority.
+        proxy: Whether an HTTP proxy leads the real host names here.
+        seed: Makes ids reproducible: the same requests in the same order get the same ids.
     """
 
     port: int = 0
@@ -35,3 +39,6 @@ class EmulatorOptions:
     ready_file: Path | None = None
     speed: Speed = "fast"
     auth: Auth = "any"
+    tls: bool = False
+    proxy: bool = False
+    seed: int | None = None

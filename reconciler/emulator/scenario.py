@@ -23,16 +23,19 @@ from reconciler.emulator.azdo.state import (
     ServiceEndpoint,
 )
 from reconciler.emulator.fabric import scenario as fabric
+from reconciler.emulator.fabric.syncing import learn_statuses
 from reconciler.emulator.github_state import GitHubRepository
 from reconciler.emulator.scenario_content import folder_files, resolve
 from reconciler.emulator.scenario_error import ScenarioError
 from reconciler.emulator.scenario_later import load_later
+from reconciler.emulator.settings import change_settings
 from reconciler.emulator.world import World, new_id
 
 __all__ = ["load", "load_file"]
 
 _TOP_KEYS = frozenset(
     {
+        "settings",
         "capacities",
         "principals",
         "azureDevOps",
@@ -96,13 +99,17 @@ def load(world: World, data: dict[str, Any], base: Path) -> None:
         ScenarioError: naming the place; the world may then hold a part of the scenario.
     """
     _known(data, _TOP_KEYS, "")
+    settings = data.get("settings") or {}
+    if not isinstance(settings, dict):
+        raise ScenarioError("settings: an object is expected")
+    change_settings(world, settings)
     for index, entry in enumerate(_entries(data, "azureDevOps", "")):
         _load_organization(world, entry, f"azureDevOps[{index}]", base)
     for index, entry in enumerate(_entries(data, "github", "")):
         _load_github(world, entry, f"github[{index}]", base)
     fabric.load(world, data, base)
     load_later(world, data, base)
-    world.touch()
+    learn_statuses(world)
 
 
 def _load_organization(world: World, data: dict[str, Any], where: str, base: Path) -> None:

@@ -41,7 +41,9 @@ def load_later(world: World, data: Mapping[str, Any], base: Path) -> None:
 
 
 def _entries(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    found = data.get(key) or []
+    found = data.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ScenarioError(f"{key}: a list of objects is expected")
     return found

@@ -44,5 +44,5 @@ def settle_default(world: World, repository: GitRepository) -> None:
     chosen = choose(heads)
     if chosen is not None:
         repository.default_branch = f"{_HEADS}{chosen}"
+        repository.filled_at = world.clock.timestamp()
         world.repos.set_head(repository.key, chosen)
-        world.touch()

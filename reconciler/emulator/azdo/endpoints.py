@@ -19,6 +19,7 @@ __all__ = [
     "create_endpoint_in_project",
     "delete_endpoint",
     "get_endpoint",
+    "has_arrived",
     "list_endpoints",
 ]
 
@@ -69,7 +70,7 @@ def _create(world: World, call: Call, body: dict[str, Any], projects: list[Proje
     parameters = authorization.get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
     for project in projects:
-        if any(found.name.lower() == name.lower() for found in _visible(world, project)):
+        if any(found.name.lower() == name.lower() for found in _of_project(world, project)):
             return error(
                 409,
                 "DuplicateServiceConnectionException",
@@ -100,15 +101,25 @@ def _create(world: World, call: Call, body: dict[str, Any], projects: list[Proje
         ],
     )
     world.azdo.endpoints[endpoint.id] = endpoint
-    return Answer(200, _json(endpoint))
+    return Answer(200, _json(endpoint, ready=has_arrived(world, endpoint)))
 
 
-def _visible(world: World, project: Project) -> list[ServiceEndpoint]:
+def _of_project(world: World, project: Project) -> list[ServiceEndpoint]:
     return [
         endpoint
         for endpoint in world.azdo.endpoints.values()
         if project.id in _project_ids(endpoint)
     ]
+
+
+def has_arrived(world: World, endpoint: ServiceEndpoint) -> bool:
+    """Whether an endpoint is visible yet; a setting can delay that (section 10 item 6)."""
+    age_s = world.clock.timestamp() - endpoint.created_at
+    return age_s >= world.azdo.settings.endpoint_lag_s
+
+
+def _visible(world: World, project: Project) -> list[ServiceEndpoint]:
+    return [found for found in _of_project(world, project) if has_arrived(world, found)]
 
 
 async def list_endpoints(world: World, call: Call) -> Answer:
@@ -170,7 +181,7 @@ async def delete_endpoint(world: World, call: Call) -> Answer:
     return Answer(204)
 
 
-def _json(endpoint: ServiceEndpoint) -> dict[str, Any]:
+def _json(endpoint: ServiceEndpoint, *, ready: bool = True) -> dict[str, Any]:
     """Return an endpoint; its password is always null."""
     return {
         "data": endpoint.data,
@@ -184,7 +195,7 @@ def _json(endpoint: ServiceEndpoint) -> dict[str, Any]:
             "parameters": {"username": endpoint.username, "password": None},
         },
         "isShared": endpoint.is_shared,
-        "isReady": True,
+        "isReady": ready,
         "isOutdated": False,
         "owner": endpoint.owner,
         "createdBy": identity(endpoint.created_by),

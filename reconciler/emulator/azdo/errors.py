@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from reconciler.emulator.azdo.versions import requested_version
 from reconciler.emulator.http import Answer, Call, Problem
-from reconciler.emulator.world import World, new_id
+from reconciler.emulator.world import World
 
 __all__ = [
     "azdo_finish",
@@ -65,8 +66,12 @@ def project_not_found(name: str) -> Answer:
 
 def azdo_problem(world: World, problem: Problem, headers: Mapping[str, str]) -> Answer:
     """Word what went wrong around a handler. Source: sections 6 and 8."""
-    if problem.kind == "unauthorized":
+    if problem.kind in {"unauthorized", "token_invalid", "token_expired"}:
         return _unauthorized(world, problem, headers)
+    if problem.kind == "blocked":
+        return _blocked(problem)
+    if problem.kind == "too_large":
+        return bad_request("The request body is too large.")
     if problem.kind == "malformed_body":
         return bad_request(f"The request body is not valid JSON: {problem.message}")
     if problem.kind == "unexpected":
@@ -83,6 +88,25 @@ def azdo_problem(world: World, problem: Problem, headers: Mapping[str, str]) -> 
         content_type="text/plain; charset=utf-8",
         headers={"X-TFS-ServiceError": quote(text)},
     )
+
+
+def _blocked(problem: Problem) -> Answer:
+    """Answer a call that is one too many. Source: section 7, documented and third-party probe."""
+    found = error(
+        429,
+        "RequestBlockedException",
+        "TF400733: The request has been canceled: Request was blocked due to exceeding usage of "
+        "resource Concurrency in namespace User.",
+        namespace="Microsoft.TeamFoundation.Framework.Server",
+    )
+    until_s = 0 if problem.until is None else int(problem.until.timestamp())
+    found.headers |= {
+        "Retry-After": str(problem.retry_after_s),
+        "X-RateLimit-Resource": "Concurrency",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(until_s),
+    }
+    return found
 
 
 def _unauthorized(world: World, problem: Problem, headers: Mapping[str, str]) -> Answer:
@@ -107,10 +131,10 @@ def _unauthorized(world: World, problem: Problem, headers: Mapping[str, str]) ->
 
 def azdo_finish(_world: World, call: Call | None, answer: Answer) -> Answer:
     """Add what every answer carries. Source: azure-devops-import.md section 10 item 12."""
-    activity = new_id()
+    activity = str(uuid.uuid4())
     common = {
         "Cache-Control": "no-cache",
-        "X-TFS-Session": new_id(),
+        "X-TFS-Session": str(uuid.uuid4()),
         "ActivityId": activity,
         "X-VSS-E2EID": activity,
     }

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.emulator.azdo.branches import settle_default
+from reconciler.emulator.azdo.endpoints import has_arrived
 from reconciler.emulator.azdo.errors import bad_request, error
 from reconciler.emulator.azdo.render import (
     listing,
@@ -20,6 +21,7 @@ from reconciler.emulator.azdo.render import (
 )
 from reconciler.emulator.azdo.source import Source, fetch, probe, resolve
 from reconciler.emulator.azdo.state import GitRepository, ImportRequest, Project
+from reconciler.emulator.faults import Fault
 from reconciler.emulator.gitstore import HIDDEN_REFS
 from reconciler.emulator.http import Answer, Call, Refused
 from reconciler.emulator.world import World, effect
@@ -93,7 +95,7 @@ async def create_import(world: World, call: Call) -> Answer:
     request.id = world.azdo.next_import_id
     world.azdo.next_import_id += 1
     world.azdo.imports[str(request.id)] = request
-    _start(world, request)
+    _start(world, request, call.fault)
     return Answer(201, _json(world, request, repository, project, call))
 
 
@@ -114,7 +116,8 @@ def _endpoint_id(world: World, project: Project, given: object) -> str | None:
     if not given:
         return None
     found = world.azdo.endpoints.get(str(given).lower())
-    shared = [] if found is None else found.project_references
+    arrived = found is not None and has_arrived(world, found)
+    shared = [] if found is None or not arrived else found.project_references
     if all(entry["projectReference"]["id"] != project.id for entry in shared):
         raise Refused(bad_request(f"The service endpoint {given} does not exist."))
     return str(given).lower()
@@ -163,7 +166,7 @@ async def update_import(world: World, call: Call) -> Answer:
                 return bad_request("Only a failed import request can be retried.")
             if world.repos.refs(repository.key):
                 return _not_empty(repository)
-            _start(world, request)
+            _start(world, request, call.fault)
         case "abandoned":
             if request.status == "completed":
                 return bad_request("A completed import request can not be abandoned.")
@@ -196,7 +199,11 @@ def _request(world: World, call: Call, repository: GitRepository) -> ImportReque
     return found
 
 
-def _start(world: World, request: ImportRequest) -> None:
+def _start(world: World, request: ImportRequest, fault: Fault | None) -> None:
+    failing = None if fault is None else fault.failing_import
+    request.fail_step = None if failing is None else failing.step
+    request.fail_error = "" if failing is None else failing.error
+    request.hangs = failing is not None and failing.hang
     request.status, request.step, request.error, request.fetched = "queued", 1, None, None
     request.due = False
     request.started_at = world.clock.timestamp()
@@ -204,7 +211,7 @@ def _start(world: World, request: ImportRequest) -> None:
     world.schedule(
         "azdo.import.due",
         {"id": request.id, "attempt": request.attempt},
-        delay_s=_DURATION_S[world.options.speed],
+        delay_s=_duration_s(world),
     )
     _run(world, request)
 
@@ -231,7 +238,6 @@ async def _fetch(world: World, request: ImportRequest, attempt: int) -> None:
         request.fetched = result
         world.tasks.pop(str(request.id), None)
         _conclude(world, request)
-        world.touch()
         world.save()
 
 
@@ -247,16 +253,21 @@ def _conclude(world: World, request: ImportRequest) -> None:
     """End a request whose time has come and whose fetch is over."""
     if request.status not in _RUNNING or not request.due or request.fetched is None:
         return
+    if request.hangs:
+        return
     repository = world.azdo.repositories.get(request.repository_id)
     if repository is None or repository.deleted_at is not None:
         request.status, request.error = "failed", "the repository is gone"
         return
     problem = request.fetched
+    if not problem and request.fail_step is not None:
+        problem = request.fail_error
     if not problem and world.repos.refs(repository.key):
         problem = "the repository is no longer empty"
     if problem:
         world.repos.drop(repository.key, _hidden(request))
-        request.status, request.step, request.error = "failed", 2, problem
+        request.status, request.error = "failed", problem
+        request.step = request.fail_step or 2
         return
     world.repos.publish(repository.key, _hidden(request))
     settle_default(world, repository)
@@ -297,15 +308,24 @@ async def _catch_up(world: World, repository: GitRepository) -> None:
         await asyncio.wait(running, timeout=_LONGEST_WAIT_S)
 
 
+def _duration_s(world: World) -> float:
+    """Return how long an import takes: all its steps, at the chosen or the speed's own pace."""
+    step_s = world.azdo.settings.import_step_s
+    return _DURATION_S[world.options.speed] if step_s is None else step_s * _LAST_STEP
+
+
 def _progress(world: World, request: ImportRequest) -> tuple[str, int]:
     """Return status and step as they look now."""
     if request.status not in _RUNNING:
         return request.status, request.step
-    duration_s = _DURATION_S[world.options.speed]
+    last = request.fail_step or _LAST_STEP - 1
+    if request.due:
+        return "inProgress", last
+    duration_s = _duration_s(world)
     elapsed_s = world.clock.timestamp() - request.started_at
     if duration_s <= 0 or elapsed_s < duration_s / 7:
         return "queued", 1
-    return "inProgress", min(_LAST_STEP - 1, int(elapsed_s / duration_s * _LAST_STEP) or 1)
+    return "inProgress", min(last, int(elapsed_s / duration_s * _LAST_STEP) or 1)
 
 
 def _json(

@@ -69,7 +69,8 @@ def _content(
     if call.query.get("download", "").lower() == "true":
         name = quote(path.rpartition("/")[2])
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-    text = call.query.get("$format", "").lower() == "text"
+    wanted = call.query.get("$format", "").lower()
+    text = wanted == "text" if wanted else "text/plain" in call.headers.get("Accept", "")
     return Answer(
         200,
         raw=world.repos.blob(repository.key, blob_sha),

@@ -64,7 +64,7 @@ async def create_push(world: World, call: Call) -> Answer:
         commits=written,
     )
     world.azdo.next_push_id += 1
-    world.azdo.pushes.append(record)
+    world.azdo.pushes[str(record.id)] = record
     url = repository_url(world, repository, project)
     return Answer(
         201,

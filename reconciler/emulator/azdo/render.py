@@ -99,6 +99,14 @@ def repository_url(world: World, repository: GitRepository, project: Project) ->
     return f"{_root(world, project)}/{project.id}/_apis/git/repositories/{repository.id}"
 
 
+def _size(world: World, repository: GitRepository) -> int:
+    """Return the size, which may lag behind the content (section 3, recorded as 0)."""
+    age_s = world.clock.timestamp() - repository.filled_at
+    if age_s < world.azdo.settings.size_lag_s or not world.repos.refs(repository.key):
+        return 0
+    return world.repos.size_bytes(repository.key)
+
+
 def repository_json(
     world: World,
     repository: GitRepository,
@@ -120,9 +128,8 @@ def repository_json(
     if default_branch and repository.default_branch is not None:
         body["defaultBranch"] = repository.default_branch
     ssh = f"git@ssh.{parts.hostname}:v3{parts.path.replace('/_git/', '/')}"
-    has_refs = bool(world.repos.refs(repository.key))
     body |= {
-        "size": world.repos.size_bytes(repository.key) if has_refs else 0,
+        "size": _size(world, repository),
         "remoteUrl": f"{parts.scheme}://{quote(project.organization)}@{parts.netloc}{parts.path}",
         "sshUrl": ssh,
         "webUrl": web,

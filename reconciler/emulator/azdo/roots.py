@@ -35,6 +35,9 @@ def _split(
     if not positions:
         return {}, segments
     root, rest = segments[: positions[0]], segments[positions[0] :]
+    if [text.lower() for text in rest[1:3]] == ["repos", "git"]:
+        # An older page of the documentation has this template (section 1).
+        rest = [rest[0], *rest[2:]]
     organization, project = _organization(world, root)
     if organization is None:
         raise Refused(project_not_found("/".join(root)))

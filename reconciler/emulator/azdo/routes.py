@@ -18,6 +18,7 @@ from reconciler.emulator.azdo.imports import (
     update_import,
 )
 from reconciler.emulator.azdo.items import read_items
+from reconciler.emulator.azdo.locations import ROUTES as LOCATION_ROUTES
 from reconciler.emulator.azdo.projects import get_project, list_projects
 from reconciler.emulator.azdo.pushes import create_push
 from reconciler.emulator.azdo.refs import list_refs, update_refs
@@ -84,18 +85,13 @@ async def _create_endpoint(world: World, call: Call) -> Answer:
     return await here(world, call)
 
 
-async def _resource_areas(_world: World, _call: Call) -> Answer:
-    """Answer like a server: no area of its own, so clients stay on the base URL."""
-    return Answer(200, {"count": 0, "value": []})
-
-
 _IMPORT = "importRequests"
 _OLD_IN_PROJECT = _in_project(create_endpoint_in_project)
 
 ROUTES = [
     _route("GET", "/_apis/projects", list_projects, "azdo.projects.list"),
     _route("GET", "/_apis/projects/{name}", get_project, "azdo.projects.get"),
-    _route("GET", "/_apis/ResourceAreas", _resource_areas, "azdo.areas"),
+    *LOCATION_ROUTES,
     _route("GET", _GIT, list_repositories, "azdo.repositories.list"),
     _route("POST", _GIT, create_repository, "azdo.repositories.create"),
     _route("GET", _ONE, get_repository, "azdo.repositories.get"),

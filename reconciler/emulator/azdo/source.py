@@ -65,8 +65,11 @@ def resolve(world: World, url: str, *, username: str = "", password: str = "") -
         shown = f"[{host}]" if ":" in host else host
         mapped = f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path}"
     own = any(
-        mapped.startswith(f"{root}/") for root in (world.urls.github_url, world.urls.devops_url)
+        mapped.startswith(f"{root}/")
+        for root in (world.own_urls.github_url, world.own_urls.devops_url)
     )
+    if _is_loopback(host) and not own and world.azdo.settings.refuse_loopback_sources:
+        return None
     return Source(
         url=mapped,
         key=_key(world, mapped),
@@ -78,12 +81,12 @@ def resolve(world: World, url: str, *, username: str = "", password: str = "") -
 
 def _mapped(world: World, parts: SplitResult, host: str) -> str | None:
     if host in {"github.com", "www.github.com"}:
-        return f"{world.urls.github_url}{parts.path.rstrip('/')}"
+        return f"{world.own_urls.github_url}{parts.path.rstrip('/')}"
     if host == "dev.azure.com":
-        return f"{world.urls.devops_url}{parts.path.rstrip('/')}"
+        return f"{world.own_urls.devops_url}{parts.path.rstrip('/')}"
     if host.endswith(".visualstudio.com"):
         organization = quote(host.partition(".")[0])
-        return f"{world.urls.devops_url}/{organization}{parts.path.rstrip('/')}"
+        return f"{world.own_urls.devops_url}/{organization}{parts.path.rstrip('/')}"
     return None
 
 
@@ -98,10 +101,10 @@ def _is_loopback(host: str) -> bool:
 
 def _key(world: World, url: str) -> str | None:
     """Return the git store's key of one of our own repositories."""
-    for root in (world.urls.github_url, world.urls.devops_url):
+    for root in (world.own_urls.github_url, world.own_urls.devops_url):
         if url.startswith(f"{root}/"):
             pieces = [unquote(piece) for piece in url.removeprefix(f"{root}/").split("/")]
-            if root == world.urls.github_url and len(pieces) == 2:
+            if root == world.own_urls.github_url and len(pieces) == 2:
                 repository = world.github.find(pieces[0], pieces[1].removesuffix(".git"))
                 return None if repository is None else repository.key
             if "_git" in pieces and len(pieces) >= 3:
@@ -120,6 +123,8 @@ def _environment(world: World, source: Source) -> dict[str, str]:
         settings.append(("http.extraHeader", f"Authorization: Basic {pair}"))
     if source.own:
         settings.append(("http.extraHeader", f"X-Emulator-Internal: {world.internal_key}"))
+        if world.ca_file is not None:
+            settings.append(("http.sslCAInfo", str(world.ca_file)))
     environment = git_environment()
     environment["GIT_ALLOW_PROTOCOL"] = "http:https"
     environment["GIT_CONFIG_COUNT"] = str(len(settings))

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.emulator.journal import Section
+from reconciler.emulator.tracking import Tracked
+
 __all__ = [
+    "AzdoSettings",
     "AzdoState",
     "GitRepository",
     "ImportRequest",
@@ -21,12 +25,27 @@ __all__ = [
 
 
 @dataclass(slots=True)
-class GitRepository:
+class AzdoSettings(Tracked):
+    """Switches of azure-devops-import.md section 10, items 3, 6, 7 and 10."""
+
+    endpoint_lag_s: float = 0.0
+    """How long a new service endpoint is invisible."""
+    size_lag_s: float = 0.0
+    """How long ``size`` stays 0 after a repository got its first content."""
+    import_step_s: float | None = None
+    """How long each step of an import takes; None leaves that to the speed."""
+    refuse_loopback_sources: bool = False
+    """Whether imports from loopback hosts other than the emulator are refused."""
+
+
+@dataclass(slots=True)
+class GitRepository(Tracked):
     """A repository of a project; its content lives under the git store's ``key``.
 
     Attributes:
         default_branch: "refs/heads/x", or None while nobody has chosen one.
         deleted_at: Epoch seconds when it went to the recycle bin, None while it is live.
+        filled_at: Epoch seconds when it got its first branch.
     """
 
     id: str
@@ -36,6 +55,7 @@ class GitRepository:
     is_disabled: bool = False
     created_at: float = 0.0
     deleted_at: float | None = None
+    filled_at: float = 0.0
 
     @property
     def key(self) -> str:
@@ -44,7 +64,7 @@ class GitRepository:
 
 
 @dataclass(slots=True)
-class Project:
+class Project(Tracked):
     """A project of an organization."""
 
     id: str
@@ -57,7 +77,7 @@ class Project:
 
 
 @dataclass(slots=True)
-class Organization:
+class Organization(Tracked):
     """An organization (or a collection of a server)."""
 
     id: str
@@ -65,13 +85,14 @@ class Organization:
 
 
 @dataclass(slots=True)
-class ImportRequest:
+class ImportRequest(Tracked):
     """One git import and how far it got.
 
     Attributes:
         started_at: Epoch seconds when the current try was queued.
         fetched: None while the fetch runs, then "" or the reason why it failed.
         due: Whether the time that an import takes has passed.
+        fail_step: Step at which a test lets this try fail (or hang, if ``hangs``).
     """
 
     id: int
@@ -87,10 +108,13 @@ class ImportRequest:
     fetched: str | None = None
     due: bool = False
     attempt: int = 0
+    fail_step: int | None = None
+    fail_error: str = ""
+    hangs: bool = False
 
 
 @dataclass(slots=True)
-class ServiceEndpoint:
+class ServiceEndpoint(Tracked):
     """A stored credential for a source; the password never leaves it."""
 
     id: str
@@ -111,7 +135,7 @@ class ServiceEndpoint:
 
 
 @dataclass(slots=True)
-class PushRecord:
+class PushRecord(Tracked):
     """A push made through the API."""
 
     id: int
@@ -123,15 +147,16 @@ class PushRecord:
 
 
 @dataclass(slots=True)
-class AzdoState:
+class AzdoState(Section):
     """Everything, by id. Names are compared by ``find_*``, the way the service compares them."""
 
+    settings: AzdoSettings = field(default_factory=AzdoSettings)
     organizations: dict[str, Organization] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     repositories: dict[str, GitRepository] = field(default_factory=dict)
     imports: dict[str, ImportRequest] = field(default_factory=dict)
     endpoints: dict[str, ServiceEndpoint] = field(default_factory=dict)
-    pushes: list[PushRecord] = field(default_factory=list)
+    pushes: dict[str, PushRecord] = field(default_factory=dict)
     # How often the import of a source still has to fail, by the source's key in the git store.
     failing_sources: dict[str, int] = field(default_factory=dict)
     next_import_id: int = 1

@@ -6,10 +6,10 @@ role gets for a workspace is unproven (fabric-api.md section 3.4); it is a setti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.emulator.fabric.errors import forbidden, not_found, refuse
+from reconciler.emulator.fabric.errors import detail, forbidden, not_found, refuse
 from reconciler.emulator.fabric.state import (
     Connection,
     Item,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ROLES",
     "allows",
+    "check_principal",
+    "check_settled",
     "connection_for",
     "item_of",
     "pipeline_of",
@@ -42,7 +44,10 @@ ROLES: tuple[str, ...] = ("Viewer", "Contributor", "Member", "Admin")
 
 
 def _own(assignments: Sequence[RoleAssignment], caller: Caller) -> RoleAssignment | None:
-    return next((entry for entry in assignments if entry.principal_id == caller.id), None)
+    for entry in assignments:
+        if entry.principal_id == caller.id:
+            return entry
+    return None
 
 
 def role_in(workspace: Workspace, caller: Caller) -> str | None:
@@ -62,7 +67,9 @@ def allows(workspace: Workspace, caller: Caller, needed: str) -> bool:
 def visible_workspaces(world: World, caller: Caller) -> list[Workspace]:
     """Return the workspaces that the caller has a role in."""
     return [
-        found for found in world.fabric.workspaces.values() if role_in(found, caller) is not None
+        found
+        for found in world.fabric.workspaces.values()
+        if found.open or _own(found.roles, caller) is not None
     ]
 
 
@@ -111,6 +118,35 @@ def stage_of(pipeline: Pipeline, stage_id: str) -> tuple[int, Stage]:
         if found.id == stage_id.lower():
             return order, found
     raise not_found("EntityNotFound")
+
+
+def check_principal(world: World, caller: Caller, item_types: Iterable[str]) -> None:
+    """Refuse a service principal where some item type excludes it.
+
+    Source: fabric-api.md sections 3.3 and 6.1: wrapped in BadRequest (field); which types those
+    are is a setting, since no list of them is published (assumed).
+    """
+    if caller.kind != "ServicePrincipal":
+        return
+    if not set(item_types).isdisjoint(world.fabric.settings.service_principal_excluded_types):
+        message = "The operation is not supported for the principal type"
+        raise refuse(
+            400,
+            "BadRequest",
+            "The request could not be processed due to missing or invalid information",
+            more=[detail("PrincipalTypeNotSupported", message)],
+        )
+
+
+def check_settled(workspace: Workspace) -> None:
+    """Refuse while the workspace moves to another capacity (section 6.6 and 10 point 10, field)."""
+    if workspace.capacity_progress == "InProgress":
+        raise refuse(
+            400,
+            "WorkspaceMigrationOperationInProgress",
+            "A workspace migration operation is in progress.",
+            retriable=False,
+        )
 
 
 def connection_for(world: World, connection_id: str, caller: Caller) -> Connection:

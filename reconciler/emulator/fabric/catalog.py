@@ -19,7 +19,7 @@ from reconciler.emulator.fabric.itemformat import (
     write_platform,
 )
 from reconciler.emulator.fabric.state import Folder, Item, Workspace
-from reconciler.emulator.fabric.wire import moment, now, words
+from reconciler.emulator.fabric.wire import moment, now
 from reconciler.emulator.world import new_id
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ITEM_LIMIT",
-    "ITEM_TYPES",
     "add_item",
     "check_name",
     "default_parts",
@@ -39,18 +38,6 @@ __all__ = [
     "remove_item",
     "rename_item",
 ]
-
-ITEM_TYPES = words(
-    "Dashboard Report SemanticModel PaginatedReport Datamart Lakehouse Eventhouse Environment "
-    "KQLDatabase KQLQueryset KQLDashboard DataPipeline Notebook SparkJobDefinition MLExperiment "
-    "MLModel Warehouse Eventstream SQLEndpoint MirroredWarehouse MirroredDatabase Reflex "
-    "GraphQLApi MountedDataFactory SQLDatabase CopyJob VariableLibrary Dataflow ApacheAirflowJob "
-    "WarehouseSnapshot DigitalTwinBuilder DigitalTwinBuilderFlow MirroredAzureDatabricksCatalog "
-    "Map AnomalyDetector UserDataFunction GraphModel GraphQuerySet SnowflakeDatabase "
-    "OperationsAgent CosmosDBDatabase Ontology EventSchemaSet DataAgent MirroredCatalog "
-    "AppBackend OrgApp OrgAppAudience DataBuildToolJob AzureDatabricksStorage Plan"
-)
-"""The ItemType enum of common/definitions.json (spec)."""
 
 ITEM_LIMIT = 1000
 """Items per workspace (section 6.9, docs)."""
@@ -123,7 +110,8 @@ def find_item(workspace: Workspace, item_type: str, name: str) -> Item | None:
 def check_name(world: World, workspace: Workspace, item_type: str, name: str) -> None:
     """Refuse a name that an item of this type has, or had until a moment ago.
 
-    Source: fabric-api.md section 3.5, field: 409 for both, told apart by code and isRetriable.
+    Source: fabric-api.md section 3.5, field: 409 for both, told apart by code and isRetriable;
+    a client of 2025 expects 400 for a held name, which is a setting.
     """
     if find_item(workspace, item_type, name) is not None:
         raise refuse(
@@ -135,7 +123,7 @@ def check_name(world: World, workspace: Workspace, item_type: str, name: str) ->
     held = workspace.held_names.get(f"{item_type}/{name.lower()}")
     if held is not None and moment(held) > world.clock.now():
         raise refuse(
-            409,
+            world.fabric.settings.name_hold_status,
             "ItemDisplayNameNotAvailableYet",
             f"Requested '{name}' is not available yet and is expected to become available in the "
             "upcoming minutes.",
@@ -198,19 +186,25 @@ def rename_item(workspace: Workspace, item: Item, name: str) -> None:
 def remove_item(world: World, workspace: Workspace, item: Item) -> None:
     """Remove an item with its children, its pairings, and hold its name for a while.
 
-    The name is held only at speed ``real``: about 20 s were measured (section 3.5, field).
+    By default the name is held at speed ``real`` only: about 20 s were measured (section 3.5,
+    field).
     """
     for child in [child for child in workspace.items.values() if child.parent_id == item.id]:
         remove_item(world, workspace, child)
     workspace.items.pop(item.id, None)
     for pipeline in world.fabric.pipelines.values():
+        if all(stage.workspace_id != workspace.id for stage in pipeline.stages):
+            continue  # pairs belong to a stage and go with it
         pipeline.edges = [
             edge for edge in pipeline.edges if item.id not in {edge.source_id, edge.target_id}
         ]
         for stage in pipeline.stages:
             stage.deployed.pop(item.id, None)
-    if world.options.speed == "real":
-        until = moment(now(world)) + timedelta(seconds=_NAME_HELD_S)
+    hold_s = world.fabric.settings.name_hold_s
+    if hold_s is None:
+        hold_s = _NAME_HELD_S if world.options.speed == "real" else 0.0
+    if hold_s > 0:
+        until = moment(now(world)) + timedelta(seconds=hold_s)
         workspace.held_names[f"{item.type}/{item.name.lower()}"] = until.isoformat()
 
 

@@ -5,6 +5,7 @@ Source: fabric-api.md section 6.6.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
 __all__ = ["CommitPlan", "commit_plan", "run_commit"]
+
+_LONGEST_PATH = 250
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ def commit_plan(
     if chosen is not None:
         changes = _chosen(workspace, changes, chosen)
         _refuse_missing_dependency(world, workspace, binding, tip, changes)
+    _refuse_namesakes(workspace, changes)
     if not changes:
         raise refuse(400, "NoChangesToCommit", "There are no changes to commit.", retriable=False)
     return CommitPlan(tip, changes)
@@ -113,6 +117,50 @@ def _refuse_missing_dependency(
                 )
 
 
+def _refuse_namesakes(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Refuse items that share type and name with another one (section 6.6, SDK constant, docs)."""
+    counted = Counter((item.type, item.name) for item in supported_items(workspace))
+    for change in changes:
+        if change.workspace is not None and counted[(change.shown.type, change.shown.name)] > 1:
+            raise refuse(
+                400,
+                "DuplicateDisplayNameAndType",
+                f"The workspace has several items of type {change.shown.type} named "
+                f"{change.shown.name}",
+            )
+
+
+def _check_sizes(
+    world: World, found: Operation, binding: GitBinding, edits: dict[str, bytes | None]
+) -> None:
+    """Refuse paths, files and commits that are too large (section 6.6, docs of 12/2025).
+
+    A service principal and a configured connection count as the connector with 25 MB (assumed);
+    so are the codes for sizes.
+    """
+    settings = world.fabric.settings
+    files = {path: content for path, content in edits.items() if content is not None}
+    longest = max((len(path) for path in files), default=0)
+    if longest > _LONGEST_PATH:
+        raise _commit_failed("GitFilePathTooLong", f"A path has {longest} characters")
+    if any(len(content) > settings.git_file_bytes for content in files.values()):
+        raise _commit_failed("GitProviderOperationFailed", "A file is too large")
+    credential = binding.credentials.get(found.caller_id)
+    connector = found.caller_kind == "ServicePrincipal" or (
+        credential is not None and credential.source == "ConfiguredConnection"
+    )
+    largest = 50 if binding.provider == "GitHub" else 25 if connector else 125
+    limit = settings.git_commit_bytes or largest * 1024 * 1024
+    if sum(len(content) for content in files.values()) > limit:
+        raise _commit_failed("GitProviderOperationFailed", "The commit is too large")
+
+
+def _commit_failed(code: str, message: str) -> OperationFailed:
+    return OperationFailed(
+        "GitSyncFailed", "Failed to sync between Git and the workspace", [detail(code, message)]
+    )
+
+
 def _local_item(workspace: Workspace, change: Change) -> Item | None:
     item_id = None if change.workspace is None else change.workspace.item_id
     return None if item_id is None else workspace.items.get(item_id)
@@ -124,6 +172,7 @@ def run_commit(world: World, found: Operation) -> None:
     workspace, binding = bound_workspace(world, found)
     plan = commit_plan(world, workspace, binding, found.args["items"])
     edits = _edits(world, workspace, binding, plan)
+    _check_sizes(world, found, binding, edits)
     author = world.fabric.principals.get(found.caller_id)
     try:
         commit = world.repos.commit(
@@ -137,10 +186,8 @@ def run_commit(world: World, found: Operation) -> None:
             when=world.clock.now(),
         )
     except RefMoved as moved:
-        raise OperationFailed(
-            "GitSyncFailed",
-            "Failed to sync between Git and the workspace",
-            [detail("GitProviderOperationFailed", "The branch moved during the commit")],
+        raise _commit_failed(
+            "GitProviderOperationFailed", "The branch moved during the commit"
         ) from moved
     tree = item_tree(world, binding, commit).items
     for change in plan.changes:

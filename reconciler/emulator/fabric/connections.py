@@ -13,7 +13,7 @@ from reconciler.emulator.fabric.errors import forbidden, invalid, not_found, ref
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.roles import assignment_wire, requested_principal
 from reconciler.emulator.fabric.state import Connection, RoleAssignment
-from reconciler.emulator.http import Answer, Call, Route
+from reconciler.emulator.http import Answer, Call, Refused, Route
 from reconciler.emulator.world import new_id
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ async def add_role(world: World, call: Call) -> Answer:
     """Share a connection: 201 with Location."""
     found = _owned(world, call)
     fields = call.fields()
-    assignment = requested_principal(world, fields, found.id)
+    assignment = _shared_with(world, fields, found)
     assignment.role = wire.choice(fields, "role", _ROLES) or wire.text(fields, "role")
     if any(entry.principal_id == assignment.principal_id for entry in found.roles):
         raise refuse(409, "EntityConflict", "The principal already has a role")
@@ -168,6 +168,17 @@ async def add_role(world: World, call: Call) -> Answer:
     )
     body = assignment_wire(world, assignment, full=False)
     return Answer(201, body, headers={"Location": location})
+
+
+def _shared_with(world: World, fields: dict[str, Any], found: Connection) -> RoleAssignment:
+    """Return the principal; a bad one is a 400 UnknownError here (section 3.2, recorded)."""
+    try:
+        return requested_principal(world, fields, found.id)
+    except Refused as refusal:
+        if refusal.answer.body.get("errorCode") != "PrincipalNotFound":
+            raise
+        message = "An unexpected error occurred while processing the request"
+        raise refuse(400, "UnknownError", message, more=[]) from refusal
 
 
 async def delete_role(world: World, call: Call) -> Answer:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+from reconciler.emulator.lru import Lru
 
 if TYPE_CHECKING:
     from reconciler.emulator.blobs import BlobStore
@@ -30,7 +31,7 @@ _WORKSPACE = re.compile(
     rb"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
     re.IGNORECASE,
 )
-_CACHED = 8192
+_CACHED = 16_384
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -74,16 +75,17 @@ class Contents:
     """What can be known of blobs, remembered by their hash: a content never changes."""
 
     def __init__(self) -> None:
-        self._git_ids: dict[str, str] = {}
-        self._guids: dict[str, frozenset[str]] = {}
+        self._git_ids: Lru[str, str] = Lru(_CACHED)
+        self._guids: Lru[str, frozenset[str]] = Lru(_CACHED)
         # By store: what an exchange made is kept in the store it was asked for only.
-        self._exchanged: WeakKeyDictionary[BlobStore, OrderedDict[_Key, str]] = WeakKeyDictionary()
+        self._exchanged: WeakKeyDictionary[BlobStore, Lru[_Key, str]] = WeakKeyDictionary()
 
     def git_id(self, blobs: BlobStore, digest: str) -> str:
         """Return the git id of a kept blob."""
         found = self._git_ids.get(digest)
         if found is None:
-            found = self._git_ids[digest] = git_id(blobs.get(digest))
+            found = git_id(blobs.get(digest))
+            self._git_ids.put(digest, found)
         return found
 
     def guids(self, blobs: BlobStore, digest: str) -> frozenset[str]:
@@ -93,7 +95,7 @@ class Contents:
             content = blobs.get(digest)
             text = b"" if b"\0" in content else content
             found = frozenset(hit.decode().lower() for hit in _GUID.findall(text))
-            self._guids[digest] = found
+            self._guids.put(digest, found)
         return found
 
     def exchange(self, blobs: BlobStore, digest: str, exchange: Exchange) -> str:
@@ -101,13 +103,12 @@ class Contents:
         pairs = exchange.relevant(self.guids(blobs, digest))
         if not pairs:
             return digest
-        known = self._exchanged.setdefault(blobs, OrderedDict())
+        known = self._exchanged.setdefault(blobs, Lru(_CACHED))
         key = (digest, pairs)
         found = known.get(key)
         if found is None:
-            found = known[key] = blobs.put(exchange.apply(blobs.get(digest)))
-            if len(known) > _CACHED:
-                known.popitem(last=False)
+            found = blobs.put(exchange.apply(blobs.get(digest)))
+            known.put(key, found)
         return found
 
 

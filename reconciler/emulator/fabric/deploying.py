@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
-from reconciler.emulator.fabric.access import allows, pipeline_of, stage_of
+from reconciler.emulator.fabric.access import (
+    allows,
+    check_principal,
+    check_settled,
+    pipeline_of,
+    stage_of,
+)
 from reconciler.emulator.fabric.catalog import add_item, ensure_folder, find_item, folder_path
 from reconciler.emulator.fabric.content import CONTENTS, Exchange
 from reconciler.emulator.fabric.errors import (
@@ -26,7 +32,6 @@ from reconciler.emulator.fabric.history import deployment_wire
 from reconciler.emulator.fabric.itemformat import directory_leaf
 from reconciler.emulator.fabric.lro import begin, operation
 from reconciler.emulator.fabric.pairing import (
-    PIPELINE_UNSUPPORTED,
     deployable_items,
     pair,
     partner,
@@ -40,6 +45,7 @@ from reconciler.emulator.fabric.state import (
     Pipeline,
     Workspace,
 )
+from reconciler.emulator.fabric.support import PIPELINE_UNSUPPORTED
 from reconciler.emulator.fabric.updating import type_rank
 from reconciler.emulator.fabric.workspaces import (
     check_workspace_name,
@@ -106,8 +112,12 @@ async def deploy(world: World, call: Call) -> Answer:
     for workspace in (route.source, route.target):
         if workspace is not None and not allows(workspace, call.caller, "Contributor"):
             raise forbidden()
+        if workspace is not None:
+            check_settled(workspace)
+    _check_warm(world, route)
     created = _created_workspace(world, route, fields)
     chosen = _chosen(route, wire.sequence(fields, "items"))
+    check_principal(world, call.caller, [item.type for item in chosen])
     _check_direction(route, fields)
     _check_regions(world, route, created, wire.mapping(fields, "options") or {})
     started = wire.now(world)
@@ -135,6 +145,22 @@ async def deploy(world: World, call: Call) -> Answer:
         operation_id=deployment.operation_id,
         headers={"deployment-id": deployment.id},
     )
+
+
+def _check_warm(world: World, route: _Route) -> None:
+    """Refuse for a while after an assignment, if a setting says so (section 7.4, field notes)."""
+    wait_s = world.fabric.settings.workload_unavailable_s
+    for order in (route.source_order, route.target_order):
+        assigned = route.pipeline.stages[order].assigned
+        if assigned is None or wait_s <= 0:
+            continue
+        if (world.clock.now() - wire.moment(assigned)).total_seconds() < wait_s:
+            raise refuse(
+                400,
+                "Alm_InvalidRequest_WorkloadUnavailable",
+                "The workload is not available for the workspace yet. Try again later.",
+                retriable=True,
+            )
 
 
 def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> _Route:
@@ -362,7 +388,7 @@ def run_deploy(world: World, found: Operation) -> dict[str, Any]:
         deployment.status = "Succeeded"
     finally:
         deployment.updated = deployment.ended = wire.now(world)
-    return deployment_wire(deployment, extended=True)
+    return deployment_wire(world, deployment, extended=True)
 
 
 def _settled_route(

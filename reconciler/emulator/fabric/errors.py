@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.http import Answer, Problem, Refused
@@ -130,6 +131,11 @@ def forbidden() -> Refused:
 _PROBLEMS = {
     # A missing Authorization header was seen as this generic body (section 3.4, field).
     "unauthorized": (401, "RequestFailed", "Unable to process the request"),
+    # An SDK constant (section 3.4); the text is assumed.
+    "token_invalid": (401, "InvalidToken", "The access token is invalid"),
+    "token_expired": (401, "TokenExpired", "Access token has expired, resubmit with a new one"),
+    "too_large": (400, "InvalidInput", "The request body is too large"),
+    "blocked": (429, "RequestBlocked", "Request is blocked by the upstream service until: {until}"),
     "malformed_body": (
         400,
         "CorruptedPayload",
@@ -145,9 +151,24 @@ def problem(_world: World, found: Problem, _headers: Mapping[str, str]) -> Answe
     """Word a failure around a handler the way Fabric does.
 
     A doubled slash in a path gets "The entity could not be found" (section 1, field). The codes
-    of the other kinds are SDK constants; which one the service picks is assumed.
+    of the other kinds are SDK constants; which one the service picks is assumed. A blocked call
+    is told until when in words and in seconds (sections 3.2 and 4, recorded).
     """
     status, code, message = _PROBLEMS[found.kind]
+    headers = {CODE_HEADER: code}
+    if found.kind == "blocked":
+        headers["Retry-After"] = str(found.retry_after_s)
+        message = message.format(until=_american(found.until))
     if found.kind == "no_route" and "//" in found.path:
         code, message = "EntityNotFound", "The entity could not be found"
-    return Answer(status, body(code, message), headers={CODE_HEADER: code})
+        headers = {CODE_HEADER: code}
+    return Answer(status, body(code, message), headers=headers)
+
+
+def _american(until: datetime | None) -> str:
+    """Write a time as the throttling message does: "9/2/2025 5:21:55 PM (UTC)" (recorded)."""
+    if until is None:
+        return ""
+    hour = until.hour % 12 or 12
+    day = f"{until.month}/{until.day}/{until.year}"
+    return f"{day} {hour}:{until:%M:%S} {'PM' if until.hour >= 12 else 'AM'} (UTC)"

@@ -81,7 +81,7 @@ async def create_folder(world: World, call: Call) -> Answer:
     workspace = workspace_of(world, call, "Contributor")
     fields = call.fields()
     name = wire.text(fields, "displayName")
-    parent = wire.identifier(fields, "parentFolderId", required=False)
+    parent = wire.folder(fields, "parentFolderId")
     if parent is not None:
         parent = _find(workspace, parent).id
     _check_place(workspace, name, parent)
@@ -111,7 +111,7 @@ async def move_folder(world: World, call: Call) -> Answer:
     """Move a folder below another, or to the root without ``targetFolderId``."""
     workspace = workspace_of(world, call, "Contributor")
     folder = _find(workspace, call.params["folderId"])
-    target = wire.identifier(call.fields(), "targetFolderId", required=False)
+    target = wire.folder(call.fields(), "targetFolderId")
     if target is not None:
         target = _find(workspace, target).id
     if target in folders_below(workspace, folder.id):

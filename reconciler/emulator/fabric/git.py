@@ -9,7 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
-from reconciler.emulator.fabric.access import connection_for, workspace_of
+from reconciler.emulator.fabric.access import (
+    check_principal,
+    check_settled,
+    connection_for,
+    workspace_of,
+)
 from reconciler.emulator.fabric.committing import commit_plan
 from reconciler.emulator.fabric.errors import detail, invalid, refuse
 from reconciler.emulator.fabric.lro import begin, finish_operation, operation
@@ -18,6 +23,7 @@ from reconciler.emulator.fabric.syncing import (
     branch_tip,
     changes_of,
     sound_tree,
+    status_of,
     supported_items,
 )
 from reconciler.emulator.fabric.updating import align_logical_ids, update_plan
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "bind", "credential_of", "initialize"]
 
 _CONNECTION_TYPES = {"AzureDevOps": "AzureDevOpsSourceControl", "GitHub": "GitHubSourceControl"}
+_FORBIDDEN_IN_DIRECTORY = set('":<>\\*?|')
 _LIMITS = {
     "repositoryName": 128,
     "branchName": 250,
@@ -159,6 +166,8 @@ async def connect(world: World, call: Call) -> Answer:
             "A workspace with a capacity assigned is required for the operation",
         )
     binding = bind(world, details)
+    if binding.provider == "GitHub" and not world.fabric.settings.github_enabled:
+        raise refuse(403, "FeatureNotAvailable", "The feature is not available")
     requested = wire.mapping(fields, "myGitCredentials") or {"source": "Automatic"}
     binding.credentials[call.caller.id] = _requested_credential(
         world, call.caller, binding.provider, requested, allowed=("ConfiguredConnection",)
@@ -183,6 +192,10 @@ def bind(world: World, details: dict[str, Any]) -> GitBinding:
     }
     if limited["directoryName"] is None:
         raise invalid("The directoryName field is required")
+    _check_directory(limited["directoryName"])
+    domain = limited["customDomainName"]
+    if domain and not domain.lower().endswith(".ghe.com"):
+        raise invalid("The customDomainName must be a subdomain of ghe.com")
     repository, branch = wire.text(details, "repositoryName"), wire.text(details, "branchName")
     binding = GitBinding(
         provider=provider,
@@ -218,6 +231,15 @@ def bind(world: World, details: dict[str, Any]) -> GitBinding:
             "not be found using the provided Git connection details.",
         )
     return binding
+
+
+def _check_directory(name: str) -> None:
+    """Refuse a directory that the service does not take (section 6.9, docs; code assumed)."""
+    pieces = name.strip("/").split("/")
+    spaced = any(piece != piece.strip(" \t") for piece in pieces)
+    unusable = set(name) & _FORBIDDEN_IN_DIRECTORY or any(ord(letter) < 32 for letter in name)
+    if spaced or unusable or {".", ".."} & set(pieces) or "" in pieces[1:]:
+        raise invalid("The directoryName field has a value that is not allowed")
 
 
 def _requested_credential(
@@ -360,14 +382,13 @@ async def get_status(world: World, call: Call) -> Answer:
             "The last update from Git stopped before all items were updated. Update again.",
             retriable=False,
         )
-    sound_tree(world, binding, tip)
+    changes = status_of(world, workspace, binding, tip)
 
     def compute() -> dict[str, Any]:
-        changes = changes_of(world, workspace, binding, tip)
         return {
             "workspaceHead": binding.head,
             "remoteCommitHash": tip,
-            "changes": [change.wire() for change in changes],
+            "changes": changes,
         }
 
     return _read(world, call, compute)
@@ -397,7 +418,9 @@ async def commit_to_git(world: World, call: Call) -> Answer:
     if binding.partial:
         _check_head(binding, "partial", required=True)
     items = (wire.sequence(fields, "items") or []) if mode == "Selective" else None
-    commit_plan(world, workspace, binding, items)
+    check_settled(workspace)
+    plan = commit_plan(world, workspace, binding, items)
+    check_principal(world, call.caller, [change.shown.type for change in plan.changes])
     args = {"workspace": workspace.id, "items": items, "comment": comment}
     return _start(world, call, binding, "git.commit", args)
 
@@ -426,7 +449,10 @@ async def update_from_git(world: World, call: Call) -> Answer:
             resolution, "conflictResolutionPolicy", ("PreferRemote", "PreferWorkspace")
         )
     allow = options.get("allowOverrideItems") is True
-    update_plan(world, workspace, binding, commit, policy=policy, allow_override=allow)
+    check_settled(workspace)
+    plan = update_plan(world, workspace, binding, commit, policy=policy, allow_override=allow)
+    leaving = [workspace.items[item_id].type for item_id in plan.remove]
+    check_principal(world, call.caller, [item.type for item in plan.write] + leaving)
     args = {
         "workspace": workspace.id,
         "commit": commit,

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES", "deployment_wire"]
 
 
-def deployment_wire(deployment: Deployment, *, extended: bool) -> dict[str, Any]:
-    """Return an operation of the history; ``extended`` adds the execution plan (section 7.3)."""
+def deployment_wire(world: World, deployment: Deployment, *, extended: bool) -> dict[str, Any]:
+    """Return an operation of the history; ``extended`` adds the execution plan (section 7.3).
+
+    Whether notes come back is disputed (section 10 point 7); they do unless a setting says no.
+    """
     diffs = [step.diff for step in deployment.steps]
     found: dict[str, Any] = {
         "id": deployment.id,
@@ -38,7 +41,7 @@ def deployment_wire(deployment: Deployment, *, extended: bool) -> dict[str, Any]
         found["executionStartTime"] = wire.zulu_time(deployment.started)
     if deployment.ended is not None:
         found["executionEndTime"] = wire.zulu_time(deployment.ended)
-    if deployment.note is not None:
+    if deployment.note is not None and world.fabric.settings.note_returned:
         found["note"] = {"content": deployment.note, "isTruncated": False}
     if extended:
         found["executionPlan"] = {"steps": [_step_wire(step) for step in deployment.steps]}
@@ -69,7 +72,9 @@ def _step_wire(step: DeploymentStep) -> dict[str, Any]:
 async def list_operations(world: World, call: Call) -> Answer:
     """List the 20 most recent deployments, newest first (the order is assumed)."""
     pipeline = pipeline_of(world, call)
-    entries = [deployment_wire(entry, extended=False) for entry in reversed(pipeline.history)]
+    entries = [
+        deployment_wire(world, entry, extended=False) for entry in reversed(pipeline.history)
+    ]
     return paged(world, call, entries)
 
 
@@ -78,7 +83,7 @@ async def get_operation(world: World, call: Call) -> Answer:
     pipeline = pipeline_of(world, call)
     for entry in pipeline.history:
         if entry.id == call.params["operationId"].lower():
-            return Answer(200, deployment_wire(entry, extended=True))
+            return Answer(200, deployment_wire(world, entry, extended=True))
     raise not_found("EntityNotFound")
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from reconciler.emulator.fabric.support import GIT_UNSUPPORTED
+
 __all__ = [
-    "GIT_UNSUPPORTED",
     "ItemTree",
     "Platform",
     "TreeItem",
@@ -27,6 +28,10 @@ __all__ = [
 ]
 
 PLATFORM = ".platform"
+_KNOWN_MEMBERS = {
+    "metadata": frozenset({"type", "displayName", "description"}),
+    "config": frozenset({"version", "logicalId"}),
+}
 _CHILDREN = ".children"
 _SCHEMA = (
     "https://developer.microsoft.com/json-schemas/fabric/gitIntegration/"
@@ -34,22 +39,19 @@ _SCHEMA = (
 )
 _FORBIDDEN = re.compile(r"[\"/:<>\\*?|]")
 
-GIT_UNSUPPORTED = frozenset({"Dashboard", "Datamart", "SQLEndpoint", "MirroredWarehouse"})
-"""Types that Git integration ignores on both sides (section 9, docs of 8 Jul 2026)."""
-
 _NEEDS_FILES = frozenset({"Lakehouse", "Report", "SemanticModel"})
 """Types for which a ``.platform`` alone fails a sync (section 9, field)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What a ``.platform`` file says; ``document`` keeps members that nobody here knows."""
+    """What a ``.platform`` file says; ``unknown`` keeps members that nobody here knows."""
 
     type: str
     name: str
     description: str
     logical_id: str
-    document: dict[str, Any] = field(compare=False, repr=False)
+    unknown: dict[str, Any] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def directory_leaf(name: str, item_type: str, logical_id: str) -> str:
     return f"{stem}.{item_type}"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def parse_platform(content: bytes) -> Platform | None:
     """Return what a ``.platform`` (version 2) says, None if it is no such file."""
     try:
@@ -120,7 +122,7 @@ def parse_platform(content: bytes) -> Platform | None:
             name=metadata["displayName"],
             description=metadata.get("description") or "",
             logical_id=config["logicalId"].lower(),
-            document=document,
+            unknown=_unknown(document),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -140,24 +142,32 @@ def write_platform(
 
     Source: section 9, recorded. Members that an earlier file had beside these are kept.
     """
-    before: dict[str, Any] = {} if known is None else known.document
+    unknown: dict[str, Any] = {} if known is None else known.unknown
     metadata: dict[str, Any] = {"type": item_type, "displayName": name}
     if description:
         metadata["description"] = description
-    others = before.get("metadata", {})
-    ours = {"type", "displayName", "description"}
-    metadata |= {key: value for key, value in others.items() if key not in ours}
-    config = {**before.get("config", {}), "version": "2.0", "logicalId": logical_id}
     document = {
-        "$schema": before.get("$schema", _SCHEMA),
-        "metadata": metadata,
+        "$schema": unknown.get("$schema", _SCHEMA),
+        "metadata": metadata | unknown.get("metadata", {}),
         "config": {
-            "version": config.pop("version"),
-            "logicalId": config.pop("logicalId"),
-            **config,
+            "version": "2.0",
+            "logicalId": logical_id,
+            **unknown.get("config", {}),
         },
     }
     return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
+def _unknown(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``write_platform`` could not know of itself; mostly nothing."""
+    found: dict[str, Any] = {}
+    if document.get("$schema", _SCHEMA) != _SCHEMA:
+        found["$schema"] = document["$schema"]
+    for name, ours in _KNOWN_MEMBERS.items():
+        others = {key: value for key, value in document[name].items() if key not in ours}
+        if others:
+            found[name] = others
+    return found
 
 
 def read_tree(files: Mapping[str, str], read: Callable[[str], bytes]) -> ItemTree:

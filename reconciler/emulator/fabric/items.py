@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from reconciler.emulator.fabric import wire
 from reconciler.emulator.fabric.access import item_of, workspace_of
 from reconciler.emulator.fabric.catalog import (
-    ITEM_TYPES,
     add_item,
     check_name,
     default_parts,
@@ -33,13 +32,23 @@ from reconciler.emulator.fabric.itemformat import (
 from reconciler.emulator.fabric.lro import begin, operation
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.state import Item, Operation, Workspace
+from reconciler.emulator.fabric.support import ITEM_TYPES
 from reconciler.emulator.fabric.syncing import supported_items
 from reconciler.emulator.http import Answer, Call, Route
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
-__all__ = ["ROUTES", "decode_parts"]
+__all__ = [
+    "ROUTES",
+    "change_item",
+    "create_item_of",
+    "decode_parts",
+    "delete_item",
+    "get_definition",
+    "item_wire",
+    "update_definition",
+]
 
 _GET_INLINE = wire.words(
     "CopyJob DataPipeline Dataflow Eventstream KQLDashboard KQLQueryset Lakehouse "
@@ -61,7 +70,8 @@ _NO_DEFINITION = frozenset({"Dashboard", "Datamart", "SQLEndpoint", "MirroredWar
 _NEEDS_DEFINITION = frozenset({"Report", "SemanticModel"})
 
 
-def _wire(workspace: Workspace, item: Item) -> dict[str, Any]:
+def item_wire(workspace: Workspace, item: Item) -> dict[str, Any]:
+    """Return an item as most calls show it."""
     found: dict[str, Any] = {"id": item.id, "type": item.type, "displayName": item.name}
     # An empty description is sent or left out depending on the type (section 1, recorded).
     if item.description or item.type in _CREATE_INLINE:
@@ -73,7 +83,11 @@ def _wire(workspace: Workspace, item: Item) -> dict[str, Any]:
 
 
 async def list_items(world: World, call: Call) -> Answer:
-    """List items; the order is not the one in which they were made (recorded)."""
+    """List items; the order is not the one in which they were made (recorded).
+
+    Every entry has a description, if only an empty one: fabric-cicd takes it without a look whether
+    it is there (client behaviour).
+    """
     workspace = workspace_of(world, call, "Viewer")
     kind = call.query.get("type", "").lower()
     root = call.query.get("rootFolderId")
@@ -83,7 +97,7 @@ async def list_items(world: World, call: Call) -> Answer:
     everything = call.query.get("recursive", "true").lower() != "false"
     inside = folders_below(workspace, root_id) if everything else {root_id}
     found = [
-        _wire(workspace, item)
+        {**item_wire(workspace, item), "description": item.description}
         for _, item in sorted(workspace.items.items())
         if item.folder_id in inside and kind in {"", item.type.lower()}
     ]
@@ -120,13 +134,18 @@ def _bad_part(path: str) -> Exception:
 
 async def create_item(world: World, call: Call) -> Answer:
     """Make an item, at once or as an operation; 201 and 202 carry an empty ETag (recorded)."""
+    workspace_of(world, call, "Contributor")
+    return create_item_of(world, call, wire.text(call.fields(), "type"))
+
+
+def create_item_of(world: World, call: Call, item_type: str) -> Answer:
+    """Make an item of a type, which the body or the path names."""
     workspace = workspace_of(world, call, "Contributor")
     fields = call.fields()
     name = wire.text(fields, "displayName", limit=256)
-    item_type = wire.text(fields, "type")
     if item_type not in ITEM_TYPES or item_type == "SQLEndpoint":
         raise refuse(400, "InvalidItemType", "The item type is invalid")
-    folder_id = wire.identifier(fields, "folderId", required=False)
+    folder_id = wire.folder(fields, "folderId")
     if folder_id is not None and folder_id not in workspace.folders:
         raise not_found("FolderNotFound", "The requested folder could not be found")
     given = wire.mapping(fields, "definition")
@@ -163,7 +182,7 @@ def _create(world: World, args: dict[str, Any]) -> dict[str, Any]:
         folder_id=args["folder"],
         parts=args["parts"],
     )
-    return _wire(workspace, item)
+    return item_wire(workspace, item)
 
 
 @operation("items.create")
@@ -175,14 +194,19 @@ def run_create(world: World, found: Operation) -> dict[str, Any]:
 async def get_item(world: World, call: Call) -> Answer:
     """Answer with one item."""
     workspace = workspace_of(world, call, "Viewer")
-    return Answer(200, _wire(workspace, item_of(workspace, call)))
+    return Answer(200, item_wire(workspace, item_of(workspace, call)))
 
 
 async def update_item(world: World, call: Call) -> Answer:
     """Change name or description."""
     workspace = workspace_of(world, call, "Contributor")
     item = item_of(workspace, call)
-    fields = call.fields()
+    change_item(world, workspace, item, call.fields())
+    return Answer(200, item_wire(workspace, item))
+
+
+def change_item(world: World, workspace: Workspace, item: Item, fields: dict[str, Any]) -> None:
+    """Change name and description if they are given."""
     name = wire.optional_text(fields, "displayName", limit=256)
     if name is not None and name != item.name:
         if name.lower() != item.name.lower():
@@ -191,7 +215,6 @@ async def update_item(world: World, call: Call) -> Answer:
     description = wire.optional_text(fields, "description", limit=256)
     if description is not None:
         item.description = description
-    return Answer(200, _wire(workspace, item))
 
 
 async def delete_item(world: World, call: Call) -> Answer:
@@ -206,11 +229,11 @@ async def move_item(world: World, call: Call) -> Answer:
     """Move an item to a folder, or to the root without ``targetFolderId``."""
     workspace = workspace_of(world, call, "Contributor")
     item = item_of(workspace, call)
-    target = wire.identifier(call.fields(), "targetFolderId", required=False)
+    target = wire.folder(call.fields(), "targetFolderId")
     if target is not None and target not in workspace.folders:
         raise not_found("FolderNotFound", "The requested folder could not be found")
     item.folder_id = target
-    return Answer(200, {"value": [_wire(workspace, item)]})
+    return Answer(200, {"value": [item_wire(workspace, item)]})
 
 
 def _parts_wire(world: World, parts: dict[str, str], prefix: str = "") -> list[dict[str, Any]]:
@@ -300,7 +323,7 @@ def _update(world: World, args: dict[str, Any]) -> dict[str, Any]:
                 check_name(world, workspace, item.type, platform.name)
                 rename_item(workspace, item, platform.name)
             item.description = platform.description
-    return _wire(workspace, item)
+    return item_wire(workspace, item)
 
 
 @operation("items.update_definition")

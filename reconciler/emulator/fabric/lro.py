@@ -22,7 +22,7 @@ from reconciler.emulator.world import World, effect, new_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ROUTES", "begin", "delay_s", "operation", "retry_after_s"]
+__all__ = ["ROUTES", "as_failure", "begin", "delay_s", "operation", "retry_after_s"]
 
 _LOG = logging.getLogger("reconciler.emulator")
 _Run = Callable[["World", Operation], Any]
@@ -121,7 +121,7 @@ def finish_operation(world: World, args: dict[str, Any]) -> None:
     except OperationFailed as failure:
         _fail(found, failure)
     except Refused as refusal:
-        _fail(found, _as_failure(refusal))
+        _fail(found, as_failure(refusal))
     except Exception:  # noqa: BLE001 - see below
         # A bug in an effect must end the operation: a client would poll it for ever.
         _LOG.exception("the operation %s failed", found.kind)
@@ -138,7 +138,8 @@ def _fail(found: Operation, failure: OperationFailed) -> None:
     found.error = failure.wire()
 
 
-def _as_failure(refusal: Refused) -> OperationFailed:
+def as_failure(refusal: Refused) -> OperationFailed:
+    """Return what a refusal is called when it ends an operation."""
     body = refusal.answer.body
     return OperationFailed(body["errorCode"], body["message"], body.get("moreDetails") or ())
 
@@ -149,9 +150,15 @@ def _state_url(world: World, operation_id: str) -> str:
 
 def _forget_expired(world: World) -> None:
     limit = world.clock.now() - timedelta(seconds=world.fabric.settings.operation_retention_s)
-    for found in list(world.fabric.operations.values()):
+    # The oldest stand first, and none is updated before it was created.
+    expired: list[str] = []
+    for found in world.fabric.operations.values():
+        if moment(found.created) >= limit:
+            break
         if found.status != "Running" and moment(found.updated) < limit:
-            del world.fabric.operations[found.id]
+            expired.append(found.id)
+    for operation_id in expired:
+        del world.fabric.operations[operation_id]
 
 
 def _find(world: World, call: Call) -> Operation:
@@ -202,7 +209,7 @@ async def get_result(world: World, call: Call) -> Answer:
     if found.result is None:
         raise refuse(400, "OperationHasNoResult", "The operation has no result")
     content = world.blobs.get(found.result)
-    return Answer(200, raw=content, content_type="application/json")
+    return Answer(200, raw=content, content_type="application/json", chunked=True)
 
 
 ROUTES = [

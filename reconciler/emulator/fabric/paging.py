@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -28,7 +28,13 @@ _ENDINGS: tuple[dict[str, str | None], ...] = (
 
 
 def paged(
-    world: World, call: Call, entries: Sequence[Any], *, key: str = "value", size: int = 0
+    world: World,
+    call: Call,
+    entries: Sequence[Any],
+    *,
+    key: str = "value",
+    size: int = 0,
+    wire: Callable[[Any], Any] | None = None,
 ) -> Answer:
     """Answer with one page of a list.
 
@@ -38,10 +44,12 @@ def paged(
         entries: The whole list, in a stable order.
         key: Name of the list in the body.
         size: Page size instead of the configured one.
+        wire: Makes what is sent of an entry; asked for those of the page only.
     """
     size = size or world.fabric.settings.page_size
     start = _offset(call.query.get("continuationToken"))
-    body: dict[str, Any] = {key: list(entries[start : start + size])}
+    page = list(entries[start : start + size])
+    body: dict[str, Any] = {key: page if wire is None else [wire(entry) for entry in page]}
     if start + size < len(entries):
         token = _token(start + size, size)
         others = {

@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING
 from reconciler.emulator.fabric.catalog import folder_path
 from reconciler.emulator.fabric.errors import refuse
 from reconciler.emulator.fabric.state import Edge, Item, Pipeline, Workspace
+from reconciler.emulator.fabric.support import PIPELINE_UNSUPPORTED
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
 __all__ = [
-    "PIPELINE_UNSUPPORTED",
     "deployable_items",
     "drop_stage",
     "pair",
     "pair_stage",
     "partner",
 ]
-
-PIPELINE_UNSUPPORTED = frozenset({"SQLEndpoint", "MirroredWarehouse", "WarehouseSnapshot"})
-"""Types that deployments skip (section 9, docs of 17 Jul 2026)."""
 
 
 def deployable_items(workspace: Workspace) -> list[Item]:

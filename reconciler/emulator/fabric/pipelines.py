@@ -105,7 +105,13 @@ def make_pipeline(
 
 
 async def create_pipeline(world: World, call: Call) -> Answer:
-    """Make a pipeline of two to ten stages: 201 with stages."""
+    """Make a pipeline of two to ten stages: 201 with stages.
+
+    A tenant switch keeps service principals out (section 7.1; code of section 3.4).
+    """
+    settings = world.fabric.settings
+    if call.caller.kind == "ServicePrincipal" and not settings.service_principals_create:
+        raise refuse(403, "FeatureNotAvailable", "The feature is not available")
     fields = call.fields()
     name = wire.text(fields, "displayName", limit=256)
     description = wire.optional_text(fields, "description", limit=1024) or ""
@@ -258,11 +264,11 @@ def assign(world: World, pipeline: Pipeline, order: int, workspace_id: str) -> N
             "Alm_InvalidRequest_WorkspaceHasNoCapacity",
             "The workspace is not assigned to a capacity",
         )
-    stage.workspace_id = workspace_id
+    stage.workspace_id, stage.assigned = workspace_id, wire.now(world)
     try:
         pair_stage(world, pipeline, order)
     except Exception:
-        stage.workspace_id = None
+        stage.workspace_id = stage.assigned = None
         raise
 
 
@@ -284,7 +290,7 @@ async def unassign_workspace(world: World, call: Call) -> Answer:
 def unassign(pipeline: Pipeline, order: int) -> None:
     """Empty a stage: its history, rules and pairing are lost (section 7.1, docs)."""
     stage = pipeline.stages[order]
-    stage.workspace_id, stage.deployed = None, {}
+    stage.workspace_id, stage.assigned, stage.deployed = None, None, {}
     drop_stage(pipeline, order)
     pipeline.history = [
         entry

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric.access import ROLES
 from reconciler.emulator.fabric.catalog import (
-    ITEM_TYPES,
     add_item,
     check_name,
     default_parts,
@@ -23,19 +22,20 @@ from reconciler.emulator.fabric.catalog import (
 )
 from reconciler.emulator.fabric.pipelines import assign, unassign
 from reconciler.emulator.fabric.state import (
-    FabricSettings,
     Item,
     Pipeline,
     RoleAssignment,
     Workspace,
 )
+from reconciler.emulator.fabric.support import ITEM_TYPES
 from reconciler.emulator.http import Refused
 from reconciler.emulator.scenario_error import ScenarioError
+from reconciler.emulator.settings import change_settings
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
-__all__ = ["ACTIONS", "PORTAL", "change_settings", "find_pipeline", "find_workspace"]
+__all__ = ["ACTIONS", "PORTAL", "find_pipeline", "find_workspace"]
 
 _Action = Callable[["World", dict[str, Any]], dict[str, Any] | None]
 
@@ -213,29 +213,6 @@ def change_capacity(world: World, data: dict[str, Any]) -> None:
             capacity.state = state
             return
     raise ScenarioError(f"capacity: there is none called {data.get('capacity')!r}")
-
-
-def change_settings(world: World, data: Mapping[str, Any]) -> None:
-    """Change tenant settings: members of ``FabricSettings`` in camel case."""
-    settings = world.fabric.settings
-    names = {_camel(name): name for name in FabricSettings.__dataclass_fields__}
-    for key, value in data.items():
-        if key == "action":
-            continue
-        name = names.get(key)
-        if name is None:
-            raise ScenarioError(f"{key}: known settings are {', '.join(sorted(names))}")
-        current = getattr(settings, name)
-        flag = isinstance(current, bool)
-        fits = isinstance(value, bool) if flag else isinstance(value, int | float)
-        if not fits or (isinstance(value, bool) and not flag) or (not flag and value <= 0):
-            raise ScenarioError(f"{key}: a {'boolean' if flag else 'positive number'} is expected")
-        setattr(settings, name, type(current)(value))
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(piece.capitalize() for piece in rest)
 
 
 def _worded(action: _Action) -> _Action:

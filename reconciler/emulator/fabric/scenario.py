@@ -18,7 +18,7 @@ from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
 from reconciler.emulator.fabric.git import bind, initialize
 from reconciler.emulator.fabric.itemformat import PLATFORM, read_tree
 from reconciler.emulator.fabric.pipelines import assign, make_pipeline
-from reconciler.emulator.fabric.portal import change_settings, find_workspace
+from reconciler.emulator.fabric.portal import find_workspace
 from reconciler.emulator.fabric.state import (
     Capacity,
     Connection,
@@ -109,10 +109,6 @@ def load(world: World, data: dict[str, Any], base: Path) -> None:
     Raises:
         ScenarioError: with the place of the mistake.
     """
-    settings = data.get("fabric") or {}
-    if not isinstance(settings, dict):
-        raise ScenarioError("fabric: an object is expected")
-    change_settings(world, settings)
     for entry in _entries(data, "capacities", "", "name id sku region state"):
         _capacity(world, entry)
     for entry in _entries(data, "principals", "", "id type name appId"):

@@ -3,8 +3,8 @@
 Only facts that the real service must store are here: items with their definition parts, logical
 ids, the synced commit of every workspace, pairings as edges, operations, notes, and credentials
 per caller. Everything else (git status, stage pairing as seen by a stage, progress) is derived
-when it is asked for. Every class survives a JSON round trip, since ``--data`` writes the whole
-state to a file; bytes live in the blob store beside it and appear here by their hash only.
+when it is asked for. Every class survives a JSON round trip, since ``--data`` writes what changed
+to a file; bytes live in the blob store beside it and appear here by their hash only.
 
 Times are ISO 8601 text in UTC with a trailing ``Z``; each answer formats them as its route does.
 """
@@ -12,7 +12,10 @@ Times are ISO 8601 text in UTC with a trailing ``Z``; each answer formats them a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from reconciler.emulator.journal import Section
+from reconciler.emulator.tracking import Divided, Tracked
 
 __all__ = [
     "Capacity",
@@ -37,26 +40,45 @@ __all__ = [
 
 
 @dataclass(slots=True)
-class FabricSettings:
+class FabricSettings(Tracked):
     """Choices where the evidence allows more than one answer, and sizes that tests shrink.
 
     Source: fabric-api.md sections 2.2, 3.4, 5, 6.1 and 10 name each disputed point.
     """
 
-    page_size: int = 100
+    page_size: int = field(default=100, metadata={"least": 1})
     long_operation_keys: bool = False
     """Whether operation states carry the two extra null keys that field reports saw."""
     inline_git: bool = False
     """Whether commitToGit and updateFromGit finish with 200 instead of 202."""
     slow_git_reads: bool = False
     """Whether initializeConnection and git/status answer 202 instead of 200."""
-    hidden_workspace_status: int = 403
+    hidden_workspace_status: int = field(default=403, metadata={"choices": (403, 404)})
     """Answer for a workspace the caller has no role in: 403 or 404."""
     operation_retention_s: float = 86400.0
+    note_returned: bool = True
+    """Whether the history of a pipeline shows notes (section 10 point 7)."""
+    name_hold_s: float | None = None
+    """How long the name of a deleted item is held; None: 20 s at speed ``real``, else not."""
+    name_hold_status: int = field(default=409, metadata={"choices": (409, 400)})
+    """Answer for a held name (section 10 point 4)."""
+    workload_unavailable_s: float = 0.0
+    """How long after an assignment to a stage deployments are refused (section 7.4, field)."""
+    github_enabled: bool = True
+    """The tenant switch for GitHub; off by default in the service (section 6.3, field)."""
+    service_principals_create: bool = True
+    """The tenant switch that lets service principals make pipelines (section 7.1)."""
+    service_principal_excluded_types: list[str] = field(default_factory=list)
+    """Item types that a service principal can neither commit, update nor deploy. No list of them
+    is published, so there are none by default (assumed)."""
+    git_file_bytes: int = 25 * 1024 * 1024
+    """Largest file of a commit (section 6.6, docs)."""
+    git_commit_bytes: int | None = field(default=None, metadata={"least": 1})
+    """Largest commit; None: 50 MB to GitHub, 125 MB to Azure DevOps, 25 MB by connection."""
 
 
 @dataclass(slots=True)
-class Capacity:
+class Capacity(Tracked):
     """One capacity that workspaces can be assigned to."""
 
     id: str
@@ -67,7 +89,7 @@ class Capacity:
 
 
 @dataclass(slots=True)
-class Principal:
+class Principal(Tracked):
     """One entry of the directory: the real type of an identity, whatever a request claims."""
 
     id: str
@@ -77,7 +99,7 @@ class Principal:
 
 
 @dataclass(slots=True)
-class RoleAssignment:
+class RoleAssignment(Tracked):
     """A role that a principal holds; its id equals the principal id."""
 
     principal_id: str
@@ -86,7 +108,7 @@ class RoleAssignment:
 
 
 @dataclass(slots=True)
-class Connection:
+class Connection(Tracked):
     """A cloud connection; of its credentials only the kind is kept."""
 
     id: str
@@ -106,7 +128,7 @@ class Connection:
 
 
 @dataclass(slots=True)
-class Folder:
+class Folder(Tracked):
     """A workspace folder; ``parent_id`` is None at the root."""
 
     id: str
@@ -115,7 +137,7 @@ class Folder:
 
 
 @dataclass(slots=True)
-class Item:
+class Item(Tracked):
     """An item: identity, metadata, and definition parts without ``.platform``.
 
     ``parts`` maps a path to the blob of its bytes in *workspace form*: references to items
@@ -135,10 +157,12 @@ class Item:
     """Blob of the ``.platform`` as it came from Git, kept while it still says the truth."""
     leaf: str | None = None
     """Name of the item's directory in Git, which never changes once it exists."""
+    properties: dict[str, str] | None = None
+    """What calls of its type set and is no definition: active value set, state of a publish."""
 
 
 @dataclass(slots=True)
-class GitCredential:
+class GitCredential(Tracked):
     """How one caller authenticates to Git in one workspace."""
 
     source: str
@@ -146,7 +170,7 @@ class GitCredential:
 
 
 @dataclass(slots=True)
-class GitBinding:
+class GitBinding(Tracked):
     """The connection of a workspace to a directory of a branch, and how far it is synced."""
 
     provider: str
@@ -173,8 +197,10 @@ class GitBinding:
 
 
 @dataclass(slots=True)
-class Workspace:
+class Workspace(Divided):
     """A workspace with everything in it."""
+
+    PART: ClassVar[frozenset[str]] = frozenset({"folders", "items", "held_names"})
 
     id: str
     name: str
@@ -192,7 +218,7 @@ class Workspace:
 
 
 @dataclass(slots=True)
-class Relation:
+class Relation(Tracked):
     """A branched-out workspace (``branch_id``) of a base workspace (preview API)."""
 
     id: str
@@ -201,7 +227,7 @@ class Relation:
 
 
 @dataclass(slots=True)
-class Stage:
+class Stage(Tracked):
     """One stage of a pipeline, in the order of the list that holds it."""
 
     id: str
@@ -209,12 +235,14 @@ class Stage:
     description: str = ""
     public: bool = False
     workspace_id: str | None = None
+    assigned: str | None = None
+    """Time at which the workspace was assigned by a person or a call."""
     deployed: dict[str, str] = field(default_factory=dict)
     """Item id to the time it was last deployed into this stage."""
 
 
 @dataclass(slots=True)
-class Edge:
+class Edge(Tracked):
     """A pairing of two items in adjacent stages; ``stage`` is the order of the earlier one."""
 
     stage: int
@@ -223,7 +251,7 @@ class Edge:
 
 
 @dataclass(slots=True)
-class DeploymentStep:
+class DeploymentStep(Tracked):
     """One item of a deployment's execution plan."""
 
     index: int
@@ -239,7 +267,7 @@ class DeploymentStep:
 
 
 @dataclass(slots=True)
-class Deployment:
+class Deployment(Tracked):
     """One deployment as the pipeline's history keeps it; ``id`` is the deployment-id header."""
 
     id: str
@@ -258,8 +286,10 @@ class Deployment:
 
 
 @dataclass(slots=True)
-class Pipeline:
+class Pipeline(Divided):
     """A deployment pipeline, its pairings and its history (newest last)."""
+
+    PART: ClassVar[frozenset[str]] = frozenset({"edges", "history"})
 
     id: str
     name: str
@@ -274,7 +304,7 @@ class Pipeline:
 
 
 @dataclass(slots=True)
-class Operation:
+class Operation(Tracked):
     """A long-running operation: what to do when it is due, then what came of it.
 
     ``kind`` and ``args`` name the effect as data, so that a pending one survives a restart.
@@ -295,7 +325,7 @@ class Operation:
 
 
 @dataclass(slots=True)
-class FabricState:
+class FabricState(Section):
     """Everything in the emulated tenant."""
 
     settings: FabricSettings = field(default_factory=FabricSettings)
@@ -306,5 +336,5 @@ class FabricState:
     relations: dict[str, Relation] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
-    last_pages: int = 0
+    last_pages: int = field(default=0, metadata={"persist": False})
     """Number of last pages answered; rotates the three spellings of the end of a list."""

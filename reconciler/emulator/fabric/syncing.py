@@ -1,13 +1,15 @@
 """Comparing a workspace with its branch: three states, item by item.
 
 The last synced commit, the workspace now and the branch tip are brought into one form (the files
-an item has in Git, by blob id) and matched by logical id. Nothing of the outcome is stored.
+an item has in Git, by blob id) and matched by logical id. The outcome is never a fact of its own:
+it is remembered only as long as everything it follows from stays what it was.
 Source: fabric-api.md sections 6.2 and 6.5 (spec, docs).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,13 +18,15 @@ from reconciler.emulator.fabric.catalog import folder_path, platform_blob
 from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
 from reconciler.emulator.fabric.errors import OperationFailed, refuse
 from reconciler.emulator.fabric.itemformat import (
-    GIT_UNSUPPORTED,
     PLATFORM,
     ItemTree,
     TreeItem,
     read_tree,
 )
 from reconciler.emulator.fabric.state import GitBinding, Item, Operation, Workspace
+from reconciler.emulator.fabric.support import GIT_UNSUPPORTED
+from reconciler.emulator.http import Refused
+from reconciler.emulator.lru import Lru
 
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
@@ -33,16 +37,24 @@ __all__ = [
     "bound_workspace",
     "branch_tip",
     "changes_of",
+    "compare",
     "export_blob",
     "export_exchange",
     "item_tree",
+    "learn_statuses",
     "sound_tree",
+    "status_of",
     "supported_items",
     "view_workspace",
 ]
 
-_TREES: OrderedDict[str, ItemTree] = OrderedDict()
-_CACHED_TREES = 512
+_FORM = 1
+"""Part of the tag of kept comparisons: another number makes all that a file holds invalid."""
+
+_CACHED_FILES = 30_000
+_TREES: Lru[str, ItemTree] = Lru(
+    _CACHED_FILES, size=lambda tree: sum(len(item.files) for item in tree.items.values()) + 1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +186,7 @@ def item_tree(world: World, binding: GitBinding, commit: str) -> ItemTree:
         entries = world.repos.files(binding.repo_key, commit, binding.directory)
         files = {path: entry.blob_sha for path, entry in entries.items()}
         found = read_tree(files, lambda sha: world.repos.blob(binding.repo_key, sha))
-        _TREES[tree_id] = found
-        if len(_TREES) > _CACHED_TREES:
-            _TREES.popitem(last=False)
+        _TREES.put(tree_id, found)
     return found
 
 
@@ -224,8 +234,66 @@ def _tree_views(items: Mapping[str, TreeItem]) -> dict[str, View]:
     }
 
 
+def _tag(world: World, binding: GitBinding, tip: str) -> str:
+    """Return what a comparison depends on beside the workspace: both trees, by content."""
+    base = "-"
+    if binding.base is not None:
+        base = str(world.repos.tree_id(binding.repo_key, binding.base, binding.directory))
+    remote = world.repos.tree_id(binding.repo_key, tip, binding.directory)
+    return f"{_FORM} {base} {remote}"
+
+
+def status_of(
+    world: World, workspace: Workspace, binding: GitBinding, tip: str
+) -> list[dict[str, Any]]:
+    """Return the changes as ``git/status`` lists them; nobody may change the list.
+
+    The comparison follows from the workspace's items and folders and from the two trees, so it is
+    made once and known until one of them is another, across restarts too.
+
+    Raises:
+        Refused: if the branch's directory cannot be synced.
+    """
+    tag = _tag(world, binding, tip)
+    key = (workspace.part.version, tag)
+    found = world.statuses.get(key)
+    if found is not None:
+        return found
+    row = workspace.part.row
+    kept = None if row is None else row.derived(tag)
+    if kept is not None:
+        found = json.loads(kept)
+    else:
+        sound_tree(world, binding, tip)
+        found = [change.wire() for change in changes_of(world, workspace, binding, tip)]
+        if row is not None:
+            row.derive(tag, json.dumps(found, separators=(",", ":")))
+    world.statuses.put(key, found)
+    return found
+
+
+def learn_statuses(world: World) -> None:
+    """Compare every workspace that is ready for it now, so that no first read has to."""
+    for workspace in world.fabric.workspaces.values():
+        binding = workspace.git
+        if binding is None or binding.state != "ConnectedAndInitialized" or binding.partial:
+            continue
+        with contextlib.suppress(Refused):  # whoever asks for this status gets told
+            status_of(world, workspace, binding, branch_tip(world, binding))
+
+
 def changes_of(world: World, workspace: Workspace, binding: GitBinding, tip: str) -> list[Change]:
     """Return every difference between base, workspace and branch, by type and name."""
+    key = (workspace.part.version, _tag(world, binding, tip))
+    found = world.comparisons.get(key)
+    if found is None:
+        found = compare(world, workspace, binding, tip)
+        world.comparisons.put(key, found)
+    return list(found)
+
+
+def compare(world: World, workspace: Workspace, binding: GitBinding, tip: str) -> list[Change]:
+    """Make the comparison that ``changes_of`` remembers."""
     local = view_workspace(world, workspace)
     remote = _tree_views(item_tree(world, binding, tip).items)
     if binding.base is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.emulator.fabric.catalog import (
+    ITEM_LIMIT,
     add_item,
     ensure_folder,
     remove_item,
@@ -25,7 +26,7 @@ from reconciler.emulator.fabric.itemformat import (
     ItemTree,
     TreeItem,
 )
-from reconciler.emulator.fabric.lro import operation
+from reconciler.emulator.fabric.lro import as_failure, operation
 from reconciler.emulator.fabric.state import GitBinding, Operation, Workspace
 from reconciler.emulator.fabric.syncing import (
     Change,
@@ -36,6 +37,7 @@ from reconciler.emulator.fabric.syncing import (
     supported_items,
 )
 from reconciler.emulator.fabric.wire import now, ordered_words
+from reconciler.emulator.http import Refused
 from reconciler.emulator.world import new_id
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ def update_plan(
             "The requested operation requires consent to override items in the workspace.",
             retriable=False,
         )
+    _refuse_too_many(workspace, plan)
     _refuse_duplicates(workspace, plan)
     _refuse_stranded(world, workspace, plan)
     plan.write.sort(key=lambda item: (type_rank(item.type), item.name))
@@ -149,6 +152,14 @@ def _adoptions(
         for item in write
         if item.logical_id in new_there and (item.type, item.name) in new_here
     }
+
+
+def _refuse_too_many(workspace: Workspace, plan: UpdatePlan) -> None:
+    """Refuse more items than a workspace holds (section 6.7, docs; that all fails is assumed)."""
+    known = {item.logical_id for item in workspace.items.values()}
+    added = sum(item.logical_id not in known for item in plan.write) - len(plan.adopted)
+    if len(workspace.items) + added - len(plan.remove) > ITEM_LIMIT:
+        raise refuse(400, "WorkspaceItemsLimitExceeded", "The workspace would hold too many items")
 
 
 def _refuse_duplicates(workspace: Workspace, plan: UpdatePlan) -> None:
@@ -225,11 +236,12 @@ def apply_update(
     for done, item in enumerate(plan.write):
         try:
             _check_item(world, binding, tree, item)
-        except OperationFailed as failure:
+            _write_item(world, workspace, binding, item, exchange)
+        except (OperationFailed, Refused) as error:
             if done:
                 binding.head, binding.partial = None, True
-            raise _sync_failed(item, ids, failure) from failure
-        _write_item(world, workspace, binding, item, exchange)
+            failure = error if isinstance(error, OperationFailed) else as_failure(error)
+            raise _sync_failed(item, ids, failure) from error
     for item_id in plan.remove:
         leaving = workspace.items.get(item_id)
         if leaving is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choice",
+    "folder",
     "identifier",
     "is_guid",
     "mapping",
@@ -70,6 +71,15 @@ def identifier(fields: Mapping[str, Any], name: str, *, required: bool = True) -
     if not is_guid(found):
         raise invalid(f"The {name} field must be a UUID")
     return found.lower()
+
+
+def folder(fields: Mapping[str, Any], name: str) -> str | None:
+    """Return the id of a folder, None for the root.
+
+    An empty text means the root too: fabric-cicd sends it for every item outside folders, on
+    creation and on a move (client behaviour).
+    """
+    return None if fields.get(name) == "" else identifier(fields, name, required=False)
 
 
 def mapping(fields: Mapping[str, Any], name: str) -> dict[str, Any] | None:

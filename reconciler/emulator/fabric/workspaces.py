@@ -81,12 +81,10 @@ def _wire(workspace: Workspace) -> dict[str, Any]:
 async def list_workspaces(world: World, call: Call) -> Answer:
     """List the workspaces that the caller has a role in, optionally by role."""
     wanted = {role.strip().lower() for role in call.query.get("roles", "").split(",") if role}
-    found = [
-        _wire(workspace)
-        for workspace in visible_workspaces(world, call.caller)
-        if not wanted or (role_in(workspace, call.caller) or "").lower() in wanted
-    ]
-    return paged(world, call, found)
+    found = visible_workspaces(world, call.caller)
+    if wanted:
+        found = [w for w in found if (role_in(w, call.caller) or "").lower() in wanted]
+    return paged(world, call, found, wire=_wire)
 
 
 def check_workspace_name(world: World, name: str, *, own: str | None = None) -> None:

@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from reconciler.emulator.options import EmulatorOptions
+from reconciler.emulator.persist import encode
 from reconciler.emulator.server import Emulator
+from reconciler.emulator.world import World
 
 StartEmulator = Callable[..., Awaitable[Emulator]]
 Git = Callable[..., Awaitable[str]]
@@ -41,19 +43,53 @@ SCENARIO = {
 
 
 @pytest.fixture
-async def start_emulator() -> AsyncIterator[StartEmulator]:
-    """Start emulators that are stopped when the test ends."""
+async def start_emulator(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[StartEmulator]:
+    """Start emulators that are stopped when the test ends.
+
+    Every one keeps its state in a folder, and whatever the test did must be in its file: a change
+    that a handler made without the state noticing fails the test.
+    """
     started: list[Emulator] = []
 
     async def start(**options: object) -> Emulator:
-        emulator = Emulator(EmulatorOptions(**{"speed": "instant", **options}))
+        data = options.pop("data", None) or tmp_path_factory.mktemp("kept")
+        emulator = Emulator(EmulatorOptions(**{"speed": "instant", "data": data, **options}))
         await emulator.start()
         started.append(emulator)
         return emulator
 
     yield start
+    latest: dict[Path | None, Emulator] = {}
     for emulator in started:
         await emulator.stop()
+        latest[emulator.options.data] = emulator
+    for emulator in latest.values():
+        assert remembered(emulator.world) == remembered(await kept_world(emulator.options))
+
+
+def remembered(world: World) -> dict[str, object]:
+    """Everything that has to survive a restart, as plain data."""
+    sections = {"azdo": world.azdo, "github": world.github, "fabric": world.fabric}
+    return {
+        **{name: encode(section) for name, section in sections.items()},
+        "pending": encode(world.pending),
+        "offset_s": world.clock.offset_s,
+        "ids_drawn": world.ids.drawn,
+    }
+
+
+async def kept_world(options: EmulatorOptions) -> World:
+    """The world that a new process would read from the folder."""
+    world = World(options)
+    world.open()
+    assert world.load()
+    for workspace in world.fabric.workspaces.values():
+        assert workspace.items is not None  # they are read when they are asked for
+    world.discard()
+    await world.close()
+    return world
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ import httpx
 import pytest
 
 from reconciler.emulator.options import EmulatorOptions
-from reconciler.emulator.persist import decode, encode
 from reconciler.emulator.scenario_error import ScenarioError
 from reconciler.emulator.server import Emulator, main
-from reconciler.emulator.world import _Kept
 
 MAIN = (
     "import sys; from pathlib import Path; from reconciler.emulator.options import *;"
@@ -92,23 +90,6 @@ def test_a_wrong_scenario_file_ends_the_process_with_1(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "github[0].repository" in said
     assert "Traceback" not in said
-
-
-async def test_half_a_scenario_is_not_kept(tmp_path, items_folder):
-    """After a failed start the folder has no state, so that the next start loads the scenario."""
-    scenario = items_folder.parent / "scenario.yaml"
-    good = "github: [{owner: a, repository: b, content: items}]\n"
-    scenario.write_text(f"{good}azureDevOps: [{{organization: o, projects: [{{}}]}}]\n")
-    data = tmp_path / "data"
-    with pytest.raises(ScenarioError, match="projects"):
-        await Emulator(EmulatorOptions(data=data, scenario=scenario)).start()
-    assert not (data / "state.json").exists()
-    scenario.write_text(good)
-    emulator = Emulator(EmulatorOptions(data=data, scenario=scenario))
-    await emulator.start()
-    await emulator.stop()
-    kept = json.loads((data / "state.json").read_text())
-    assert ["github/a/b"] == list(kept["github"]["repositories"])
 
 
 async def test_a_fault_fires_on_its_nth_match_only(loaded, http):
@@ -207,53 +188,6 @@ async def test_one_person_is_one_caller_however_the_token_is_sent(loaded, http):
     assert [loaded.world.default_caller.id, "abc"] == [entry["caller"] for entry in log]
 
 
-async def test_a_kept_folder_gives_the_same_world_after_a_restart(
-    start_emulator, tmp_path, http, items_folder
-):
-    """Repositories, state and pending work survive; ids stay the same."""
-    first = await start_emulator(data=tmp_path / "data")
-    scenario = {
-        "azureDevOps": [
-            {
-                "organization": "contoso",
-                "projects": [
-                    {"name": "Sales", "repositories": [{"name": "r", "content": "items"}]}
-                ],
-            }
-        ],
-        "base": str(items_folder.parent),
-    }
-    await http.post(f"{first.urls.control_url}/scenario", json=scenario)
-    path = "/contoso/Sales/_apis/git/repositories/r"
-    before = (await http.get(first.urls.devops_url + path)).json()
-    refs = (await http.get(f"{first.urls.devops_url}{path}/refs")).json()
-    state = (tmp_path / "data" / "state.json").read_text()
-    assert "r" == next(iter(json.loads(state)["azdo"]["repositories"].values()))["name"]
-    await first.stop()
-    second = await start_emulator(data=tmp_path / "data")
-    after = (await http.get(second.urls.devops_url + path)).json()
-    assert (before["id"], before["defaultBranch"]) == (after["id"], after["defaultBranch"])
-    again = (await http.get(f"{second.urls.devops_url}{path}/refs")).json()
-    assert [ref["objectId"] for ref in refs["value"]] == [ref["objectId"] for ref in again["value"]]
-
-
-async def test_the_state_is_written_before_the_answer_is_sent(start_emulator, tmp_path, http):
-    """What a client was told has happened is on disk: killing the process loses nothing."""
-    emulator = await start_emulator(data=tmp_path / "data")
-    scenario = {"azureDevOps": [{"organization": "o", "projects": [{"name": "P"}]}]}
-    await http.post(f"{emulator.urls.control_url}/scenario", json=scenario)
-    url = f"{emulator.urls.devops_url}/o/P/_apis/git/repositories"
-    made = (await http.post(url, json={"name": "new"}, params={"api-version": "7.1"})).json()
-    kept = json.loads((tmp_path / "data" / "state.json").read_text())
-    assert "new" == kept["azdo"]["repositories"][made["id"]]["name"]
-
-
-async def test_state_survives_json(loaded):
-    """Decoding what was encoded gives equal state, whatever the dataclasses hold."""
-    kept = _Kept(azdo=loaded.world.azdo, github=loaded.world.github, fabric=loaded.world.fabric)
-    assert kept == decode(_Kept, json.loads(json.dumps(encode(kept))))
-
-
 def test_the_process_ends_cleanly_on_sigterm_and_leaves_no_temporary_folder(tmp_path):
     """Started as a process it prints its URLs, and SIGTERM is exit code 0."""
     ready = tmp_path / "ready.json"
@@ -289,13 +223,3 @@ async def test_a_taken_port_is_an_error_and_not_a_hang(emulator):
     with pytest.raises(OSError, match="in use"):
         await other.start()
     assert not root.exists()
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"pending": [1]}'])
-async def test_a_broken_state_file_is_refused_and_left_as_it_is(tmp_path, text):
-    """What can not be read is told in one line, and never overwritten."""
-    (tmp_path / "state.json").write_text(text)
-    emulator = Emulator(EmulatorOptions(data=tmp_path))
-    with pytest.raises(ValueError, match=r"state\.json"):
-        await emulator.start()
-    assert text == (tmp_path / "state.json").read_text()
