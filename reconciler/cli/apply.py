@@ -5,25 +5,22 @@ Nothing is written before every question is settled: findings, policy, approval,
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
 from pathlib import Path
 
 from reconciler import engine
 from reconciler.cli.common import (
     blocked,
-    is_plan_file,
+    plan_file_of,
     read_plan,
     read_spec,
     report_invalid,
-    settings_of,
     tell_warnings,
 )
 from reconciler.cli.console import Console
-from reconciler.cli.parser import PLANNING_FLAGS
-from reconciler.cli.progress import Progress
-from reconciler.errors import PlanRefused, UsageError
-from reconciler.execute.events import ApplyResult, Listener, Outcome
+from reconciler.cli.session import Session
+from reconciler.errors import PlanRefused
+from reconciler.execute.events import ApplyResult, Outcome
 from reconciler.plan.plan import Plan
 from reconciler.render.as_text import render_plan
 from reconciler.render.result_text import is_verified, render_result
@@ -40,32 +37,21 @@ Do you want to carry out these actions?
 
 def run(args: Namespace) -> int:
     """Apply a spec or a plan file, and return the exit code."""
-    plan_files = [path for path in args.paths if is_plan_file(path)]
-    if not plan_files:
-        return _apply_spec(args)
-    if len(args.paths) > 1:
-        raise UsageError(
-            f"{plan_files[0]} is a plan file, and a plan file is applied alone",
-            remedy=f"run: reconciler apply {plan_files[0]}",
-        )
-    for attribute, flag in PLANNING_FLAGS.items():
-        if getattr(args, attribute):
-            raise UsageError(
-                f"argument {flag}: the plan is already made and is applied as it is",
-                remedy=f"give {flag} to reconciler plan, or apply the spec instead",
-            )
-    return _apply_file(args, plan_files[0])
+    file = plan_file_of(args)
+    with Session.of(args, taken=(*args.paths, *args.var_file)) as session:
+        return _apply_spec(args, session) if file is None else _apply_file(args, file, session)
 
 
-def _apply_spec(args: Namespace) -> int:
-    console = Console.of(args)
+def _apply_spec(args: Namespace, session: Session) -> int:
+    console = session.console
     loaded = read_spec(args)
     if loaded.estate is None:
-        return report_invalid(loaded, console, as_json=False)
-    settings = settings_of(args)
+        session.found(loaded)
+        return report_invalid(loaded, console)
+    settings = session.settings
     target, exclude = tuple(args.target), tuple(args.exclude)
-    plan = asyncio.run(engine.make_plan(loaded, settings, target=target, exclude=exclude))
-    tell_warnings(loaded.diagnostics, plan, console)
+    plan = session.run(engine.make_plan(loaded, settings, target=target, exclude=exclude))
+    session.planned(plan, tell_warnings(loaded.diagnostics, plan, console))
     # Who is asked must see what for, however quiet it was meant to be.
     quiet = console.quiet and (args.auto_approve or not plan.actions)
     console.write(render_plan(plan, paint=console.paint, quiet=quiet))
@@ -74,17 +60,18 @@ def _apply_spec(args: Namespace) -> int:
     if not args.auto_approve:
         _approve(console)
     _leave_a_line(console)
-    result = asyncio.run(
+    result = session.run(
         engine.apply_spec(
-            loaded, plan, settings, listener=_listener(console), target=target, exclude=exclude
+            loaded, plan, settings, listener=session.on_action, target=target, exclude=exclude
         )
     )
-    return _finish(plan, result, console)
+    return _finish(plan, result, session)
 
 
-def _apply_file(args: Namespace, path: Path) -> int:
-    console = Console.of(args)
+def _apply_file(args: Namespace, path: Path, session: Session) -> int:
+    console = session.console
     plan = read_plan(path)
+    session.planned(plan)
     console.write(render_plan(plan, paint=console.paint, quiet=console.quiet))
     if (code := _settled(plan)) is not None:
         return code
@@ -96,15 +83,13 @@ def _apply_file(args: Namespace, path: Path) -> int:
             remedy="review it with: reconciler show, then approve it with --auto-approve",
         )
     _leave_a_line(console)
-    result = asyncio.run(_check_and_apply(plan, settings_of(args), _listener(console)))
-    return _finish(plan, result, console)
+    result = session.run(_check_and_apply(plan, session))
+    return _finish(plan, result, session)
 
 
-async def _check_and_apply(
-    plan: Plan, settings: engine.Settings, listener: Listener
-) -> ApplyResult:
-    await engine.check_plan_file(plan, settings)
-    return await engine.apply_plan(plan, settings, listener=listener)
+async def _check_and_apply(plan: Plan, session: Session) -> ApplyResult:
+    await engine.check_plan_file(plan, session.settings)
+    return await engine.apply_plan(plan, session.settings, listener=session.on_action)
 
 
 def _settled(plan: Plan) -> int | None:
@@ -129,19 +114,17 @@ def _approve(console: Console) -> None:
         raise PlanRefused("the plan was not approved; nothing was changed")
 
 
-def _listener(console: Console) -> Listener:
-    return (lambda _: None) if console.quiet else Progress(console.write, paint=console.paint)
-
-
 def _leave_a_line(console: Console) -> None:
     if not console.quiet:
         console.write("\n")
 
 
-def _finish(plan: Plan, result: ApplyResult, console: Console) -> int:
+def _finish(plan: Plan, result: ApplyResult, session: Session) -> int:
+    console, code = session.console, exit_code(plan, result)
     _leave_a_line(console)
     console.write(render_result(result, paint=console.paint, quiet=console.quiet))
-    return exit_code(plan, result)
+    session.applied(result, code)
+    return code
 
 
 def exit_code(plan: Plan, result: ApplyResult) -> int:

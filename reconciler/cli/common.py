@@ -11,17 +11,19 @@ from pathlib import Path
 
 from reconciler import engine
 from reconciler.cli.console import Console
+from reconciler.cli.documents import findings_document
+from reconciler.cli.parser import PLANNING_FLAGS
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError, ReconcilerError, UsageError
 from reconciler.plan.plan import Plan, load_plan
 from reconciler.policies.protect import CODE as PROTECTED
-from reconciler.render.as_json import findings_json
 from reconciler.render.as_text import render_findings
 from reconciler.spec.load import LoadResult, load_spec
 
 __all__ = [
     "blocked",
     "is_plan_file",
+    "plan_file_of",
     "read_plan",
     "read_spec",
     "report_invalid",
@@ -60,10 +62,14 @@ def read_spec(args: Namespace) -> LoadResult:
     return load_spec(args.paths, variables=dict(args.var), var_files=args.var_file)
 
 
-def report_invalid(loaded: LoadResult, console: Console, *, as_json: bool) -> int:
-    """Show all findings of an invalid spec together, and return the exit code."""
-    if as_json:
-        console.write(findings_json(loaded.diagnostics))
+def report_invalid(loaded: LoadResult, console: Console, form: str = "text") -> int:
+    """Show all findings of an invalid spec together, and return the exit code.
+
+    Args:
+        form: one of the values of ``--format``; anything but text goes to stdout as a document.
+    """
+    if form != "text":
+        console.write(findings_document(loaded, form))
         return 1
     errors = sum(d.severity is Severity.ERROR for d in loaded.diagnostics)
     console.complain(render_findings(loaded.diagnostics, paint=console.paint_err) + "\n")
@@ -71,12 +77,15 @@ def report_invalid(loaded: LoadResult, console: Console, *, as_json: bool) -> in
     return 1
 
 
-def tell_warnings(found: Iterable[Diagnostic], plan: Plan, console: Console) -> None:
-    """Show the spec's warnings on stderr, but for those the plan repeats."""
+def tell_warnings(
+    found: Iterable[Diagnostic], plan: Plan, console: Console
+) -> tuple[Diagnostic, ...]:
+    """Show the spec's warnings on stderr, but for those the plan repeats, and return them."""
     repeated = {(d.code, d.summary) for d in plan.diagnostics}
-    fresh = [d for d in found if (d.code, d.summary) not in repeated]
+    fresh = tuple(d for d in found if (d.code, d.summary) not in repeated)
     if fresh and not console.quiet:
         console.complain(render_findings(fresh, paint=console.paint_err) + "\n")
+    return fresh
 
 
 def blocked(plan: Plan) -> int:
@@ -110,6 +119,30 @@ def is_plan_file(path: Path) -> bool:
         return False
     version, spec = text.find('"format_version"'), text.find("apiVersion")
     return spec < 0 or 0 <= version < spec
+
+
+def plan_file_of(args: Namespace) -> Path | None:
+    """Return the one plan file among ``args.paths``, None when they are a spec.
+
+    Raises:
+        UsageError: a plan file stands beside something else, or beside a flag that shapes a plan.
+    """
+    found: list[Path] = [path for path in args.paths if is_plan_file(path)]
+    if not found:
+        return None
+    name = args.command
+    if len(args.paths) > 1:
+        raise UsageError(
+            f"{found[0]} is a plan file, and a plan file stands alone",
+            remedy=f"run: reconciler {name} {found[0]}",
+        )
+    for attribute, flag in PLANNING_FLAGS.items():
+        if getattr(args, attribute):
+            raise UsageError(
+                f"argument {flag}: the plan is already made and is taken as it is",
+                remedy=f"give {flag} to reconciler plan, or {name} the spec instead",
+            )
+    return found[0]
 
 
 def read_plan(path: Path) -> Plan:

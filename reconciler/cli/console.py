@@ -1,7 +1,8 @@
 """Where a command writes: results on stdout, errors and prompts on stderr.
 
-A reader that goes away (``reconciler apply … | head``) must not stop an apply half way, so a
-broken pipe only ends the output.
+With ``--events -`` stdout belongs to the event stream, and results go to stderr as well. A reader
+that goes away (``reconciler apply … | head``) must not stop an apply half way, so a broken pipe
+only ends the output.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ def wants_colour(stream: TextIO, *, no_color: bool, environ: Mapping[str, str]) 
     return stream.isatty()
 
 
+def _can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    return stream.isatty() and environ.get("TERM", "dumb") != "dumb"
+
+
 @dataclass(slots=True)
 class Console:
     """The streams of one run, and how much is written to them."""
@@ -36,21 +41,28 @@ class Console:
     paint: Paint = field(default_factory=Paint)
     paint_err: Paint = field(default_factory=Paint)
     quiet: bool = False
+    in_place: bool = False
+    """Whether what is under way may be redrawn on stderr."""
+
     _deaf: bool = False
 
     @classmethod
     def of(cls, args: Namespace) -> Console:
         """Return the console of this process; starts the request log when asked for it."""
         no_color = getattr(args, "no_color", False)
-        if getattr(args, "verbose", False):
+        verbose, quiet = getattr(args, "verbose", False), getattr(args, "quiet", False)
+        if verbose:
             _log_requests()
+        out = sys.stderr if getattr(args, "events", None) == "-" else sys.stdout
         return cls(
-            out=sys.stdout,
+            out=out,
             err=sys.stderr,
             source=sys.stdin,
-            paint=Paint(wants_colour(sys.stdout, no_color=no_color, environ=os.environ)),
+            paint=Paint(wants_colour(out, no_color=no_color, environ=os.environ)),
             paint_err=Paint(wants_colour(sys.stderr, no_color=no_color, environ=os.environ)),
-            quiet=getattr(args, "quiet", False),
+            quiet=quiet,
+            # The request log writes to the same lines.
+            in_place=not (quiet or verbose) and _can_redraw(sys.stderr, os.environ),
         )
 
     def write(self, text: str) -> None:

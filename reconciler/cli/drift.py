@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
 
 from reconciler import engine
-from reconciler.cli.common import read_spec, report_invalid, settings_of, tell_warnings
-from reconciler.cli.console import Console
+from reconciler.cli.common import read_spec, report_invalid, tell_warnings
+from reconciler.cli.documents import drift_document
+from reconciler.cli.session import Session
 from reconciler.plan.plan import Plan
-from reconciler.render.as_json import drift_json
-from reconciler.render.as_text import render_drift
 from reconciler.render.view import differences
 
 __all__ = ["exit_code", "run"]
@@ -18,21 +16,20 @@ __all__ = ["exit_code", "run"]
 
 def run(args: Namespace) -> int:
     """Read, compare, show the differences, and return the exit code."""
-    console = Console.of(args)
-    loaded = read_spec(args)
-    as_json = args.format == "json"
-    if loaded.estate is None:
-        return report_invalid(loaded, console, as_json=as_json)
-    plan = asyncio.run(
-        engine.make_plan(
-            loaded, settings_of(args), target=tuple(args.target), exclude=tuple(args.exclude)
+    with Session.of(args, taken=(*args.paths, *args.var_file)) as session:
+        loaded = read_spec(args)
+        if loaded.estate is None:
+            session.found(loaded)
+            return report_invalid(loaded, session.console, args.format)
+        plan = session.run(
+            engine.make_plan(
+                loaded, session.settings, target=tuple(args.target), exclude=tuple(args.exclude)
+            )
         )
-    )
-    tell_warnings(loaded.diagnostics, plan, console)
-    console.write(
-        drift_json(plan) if as_json else render_drift(plan, paint=console.paint, quiet=args.quiet)
-    )
-    return exit_code(plan)
+        fresh = tell_warnings(loaded.diagnostics, plan, session.console)
+        session.planned(plan, fresh)
+        session.console.write(drift_document(plan, args.format, session.console, fresh))
+        return exit_code(plan)
 
 
 def exit_code(plan: Plan) -> int:

@@ -11,7 +11,7 @@ from reconciler.errors import ReconcilerError
 
 __all__ = ["missing_extra", "run"]
 
-_EXTRA = frozenset({"aiohttp", "pygit2"})
+_EXTRA = frozenset({"aiohttp", "cryptography", "jwt", "pygit2", "trustme"})
 
 
 def run(args: Namespace) -> int:
@@ -29,6 +29,9 @@ def run(args: Namespace) -> int:
             ready_file=args.ready_file,
             speed=args.speed,
             auth=args.auth,
+            tls=args.tls,
+            proxy=args.proxy,
+            seed=args.seed,
         )
     )
 

@@ -25,10 +25,13 @@ else:
         return method
 
 
-__all__ = ["AUTH_MODES", "PLANNING_FLAGS", "build_parser", "parse"]
+__all__ = ["AUTH_MODES", "PLANNING_FLAGS", "SCHEMA_NAMES", "build_parser", "nearest", "parse"]
 
 AUTH_MODES = ("environment", "workload", "managed", "cli", "interactive", "device-code")
 """As ``reconciler.clients.auth.AUTH_MODES``, which is too heavy to import here."""
+
+SCHEMA_NAMES = ("spec", "plan", "drift", "events", "findings")
+"""As ``reconciler.render.schemas.SCHEMAS``, which is too heavy to import here."""
 
 PLANNING_FLAGS = {
     "target": "--target",
@@ -37,6 +40,8 @@ PLANNING_FLAGS = {
     "var_file": "--var-file",
 }
 """Flags that shape a plan, by attribute; they mean nothing for a plan that is already made."""
+
+_FORMATS = ("text", "json", "markdown", "html")
 
 _EXIT_CODES = """\
 exit codes:
@@ -60,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         choices = [str(c) for c in action.choices or ()]
         if choices and str(value) not in choices:
-            near = _nearest(str(value), choices)
+            near = nearest(str(value), choices)
             raise argparse.ArgumentError(
                 action, f"{str(value)!r} is not one of {', '.join(choices)}{near}"
             )
@@ -85,7 +90,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     command: argparse.ArgumentParser = args.parser
     if flags:
         known = [s for a in command._actions for s in a.option_strings]
-        message = f"unknown flag {flags[0]}{_nearest(flags[0], known)}"
+        message = f"unknown flag {flags[0]}{nearest(flags[0], known)}"
     else:
         message = f"unexpected argument {rest[0]!r}"
     raise UsageError(message, remedy=f"run: {command.prog} --help")
@@ -115,7 +120,8 @@ def build_parser() -> argparse.ArgumentParser:
     _apply(command("apply", "Carry out a plan: of a spec, after approval, or of a plan file."))
     _drift(command("drift", "Tell how live differs from the spec; reads only."))
     _show(command("show", "Show a plan file again."))
-    command("schema", "Print the JSON Schema of a spec.")
+    _graph(command("graph", "Print the graph of a plan: what waits for what."))
+    _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
     _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
     _output(command("demo", "Play the whole story on the emulator, in under a minute."))
     return parser
@@ -124,7 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _validate(sub: argparse.ArgumentParser) -> None:
     _spec(sub)
     _variables(sub)
-    _format(sub)
+    _format(sub, "text", "json", "markdown")
     _output(sub)
 
 
@@ -138,7 +144,8 @@ def _plan(sub: argparse.ArgumentParser) -> None:
     )
     _variables(sub)
     _selection(sub)
-    _format(sub)
+    _format(sub, *_FORMATS)
+    _events(sub)
     _services(sub)
     _output(sub)
 
@@ -158,6 +165,7 @@ def _apply(sub: argparse.ArgumentParser) -> None:
     )
     _variables(sub)
     _selection(sub)
+    _events(sub)
     _services(sub)
     _output(sub)
 
@@ -166,15 +174,41 @@ def _drift(sub: argparse.ArgumentParser) -> None:
     _spec(sub)
     _variables(sub)
     _selection(sub)
-    _format(sub)
+    _format(sub, *_FORMATS)
+    _events(sub)
     _services(sub)
     _output(sub)
 
 
 def _show(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", type=_path, metavar="PLANFILE", help="a file written by plan --out")
-    _format(sub)
+    _format(sub, *_FORMATS)
     _output(sub)
+
+
+def _graph(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "paths",
+        nargs="+",
+        type=_path,
+        metavar="SPEC|PLANFILE",
+        help="spec files and directories, or one plan file",
+    )
+    _variables(sub)
+    _selection(sub)
+    _format(sub, "mermaid", "dot")
+    _services(sub)
+    _output(sub)
+
+
+def _schema(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "name",
+        nargs="?",
+        default="spec",
+        metavar="NAME",
+        help=f"one of {', '.join(SCHEMA_NAMES)} (default: spec)",
+    )
 
 
 def _emulator(sub: argparse.ArgumentParser) -> None:
@@ -192,7 +226,21 @@ def _emulator(sub: argparse.ArgumentParser) -> None:
         default="fast",
         help="how long operations take (default: fast)",
     )
-    sub.add_argument("--auth", choices=("any",), default="any", help="which tokens are accepted")
+    sub.add_argument(
+        "--auth",
+        choices=("any", "entra"),
+        default="any",
+        help="accept any token, or only those of its own Entra (default: any)",
+    )
+    sub.add_argument(
+        "--tls", action="store_true", help="serve https; the ready file names the CA as ca_file"
+    )
+    sub.add_argument(
+        "--proxy",
+        action="store_true",
+        help="lead the real host names here; the ready file names it as proxy_url",
+    )
+    sub.add_argument("--seed", type=int, metavar="N", help="the same requests get the same ids")
     sub.add_argument("--verbose", action="store_true", help="the traceback of an internal error")
 
 
@@ -243,8 +291,22 @@ def _selection(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def _format(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+def _format(sub: argparse.ArgumentParser, *choices: str) -> None:
+    sub.add_argument(
+        "--format",
+        choices=choices,
+        default=choices[0],
+        metavar="FORMAT",
+        help=f"one of {', '.join(choices)} (default: {choices[0]})",
+    )
+
+
+def _events(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--events",
+        metavar="FILE",
+        help="also write what happens as JSON lines; with -, to stdout, and text goes to stderr",
+    )
 
 
 def _services(sub: argparse.ArgumentParser) -> None:
@@ -328,7 +390,8 @@ def _url(text: str) -> str:
     return text
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a question for the word that was probably meant, or ``""``."""
     import difflib  # noqa: PLC0415 - only for a word that is wrong
 
     near = difflib.get_close_matches(word, list(known), n=1)

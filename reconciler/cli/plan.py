@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler import engine
-from reconciler.cli.common import (
-    read_spec,
-    report_invalid,
-    settings_of,
-    tell_warnings,
-    write_private,
-)
-from reconciler.cli.console import Console
+from reconciler.cli.common import read_spec, report_invalid, tell_warnings, write_private
+from reconciler.cli.documents import plan_document
+from reconciler.cli.session import Session
 from reconciler.errors import UsageError
 from reconciler.plan.plan import Plan
 from reconciler.render.as_json import plan_json
-from reconciler.render.as_text import render_plan
 from reconciler.render.terminal import escape
 
 __all__ = ["exit_code", "run"]
@@ -27,26 +20,31 @@ __all__ = ["exit_code", "run"]
 
 def run(args: Namespace) -> int:
     """Plan, show the plan, save it if asked, and return the exit code."""
-    console = Console.of(args)
+    out = [args.out] if args.out is not None else []
+    with Session.of(args, taken=(*args.paths, *args.var_file, *out)) as session:
+        return _plan(args, session)
+
+
+def _plan(args: Namespace, session: Session) -> int:
+    console, form = session.console, args.format
     loaded = read_spec(args)
     if args.out is not None:
         _check_out(args.out, (*args.paths, *(Path(f) for f in loaded.files)))
     if loaded.estate is None:
-        return report_invalid(loaded, console, as_json=args.format == "json")
-    plan = asyncio.run(
+        session.found(loaded)
+        return report_invalid(loaded, console, form)
+    plan = session.run(
         engine.make_plan(
-            loaded, settings_of(args), target=tuple(args.target), exclude=tuple(args.exclude)
+            loaded, session.settings, target=tuple(args.target), exclude=tuple(args.exclude)
         )
     )
-    as_json = args.format == "json"
-    tell_warnings(loaded.diagnostics, plan, console)
-    console.write(
-        plan_json(plan) if as_json else render_plan(plan, paint=console.paint, quiet=args.quiet)
-    )
+    fresh = tell_warnings(loaded.diagnostics, plan, console)
+    session.planned(plan, fresh)
+    console.write(plan_document(plan, form, console, fresh))
     if args.out is not None:
         write_private(args.out, plan_json(plan))
-        # In JSON, stdout holds one document and nothing else.
-        (console.complain if as_json else console.write)(_saved(args.out, plan))
+        # A format other than text promises one document on stdout and nothing else.
+        (console.write if form == "text" else console.complain)(_saved(args.out, plan))
     return exit_code(plan, detailed=args.detailed_exitcode)
 
 

@@ -6,8 +6,7 @@ from argparse import Namespace
 
 from reconciler.cli.common import read_plan
 from reconciler.cli.console import Console
-from reconciler.render.as_json import plan_json
-from reconciler.render.as_text import render_plan
+from reconciler.cli.documents import plan_document
 
 __all__ = ["run"]
 
@@ -15,9 +14,5 @@ __all__ = ["run"]
 def run(args: Namespace) -> int:
     """Show a plan file."""
     console = Console.of(args)
-    plan = read_plan(args.file)
-    if args.format == "json":
-        console.write(plan_json(plan))
-    else:
-        console.write(render_plan(plan, paint=console.paint, quiet=args.quiet))
+    console.write(plan_document(read_plan(args.file), args.format, console))
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from reconciler.cli.console import Console
+from reconciler.cli.documents import findings_document
 from reconciler.diagnostics import Severity
-from reconciler.render.as_json import findings_json
 from reconciler.render.as_text import render_findings, render_valid
 from reconciler.spec.load import load_spec
 
@@ -18,8 +18,8 @@ def run(args: Namespace) -> int:
     console = Console.of(args)
     loaded = load_spec(args.paths, variables=dict(args.var), var_files=args.var_file)
     valid = loaded.estate is not None
-    if args.format == "json":
-        console.write(findings_json(loaded.diagnostics))
+    if args.format != "text":
+        console.write(findings_document(loaded, args.format))
         return 0 if valid else 1
     found = render_findings(loaded.diagnostics, paint=console.paint_err, errors_only=console.quiet)
     if found:

@@ -6,26 +6,33 @@ escaped here, at the sink.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.plan.actions import Action, FieldChange, ItemChange, Verb, verb_of
 from reconciler.plan.plan import DriftEntry, Plan, PlanDiagnostic
-from reconciler.render.terminal import PLAIN, Paint, escape, shorten
+from reconciler.render.facts import (
+    KNOWN_LATER,
+    after_text,
+    drift_answer,
+    fate_of,
+    item_notes,
+    item_symbol,
+    plan_answer,
+    refusal,
+    value_text,
+)
+from reconciler.render.terminal import PLAIN, Paint, escape
 from reconciler.render.view import (
     Finding,
     differences,
-    drift_counts,
-    errors_in,
     findings_of,
     left_alone,
     unreadable,
     waits_for,
     waves,
 )
-from reconciler.render.words import SYMBOLS, count, phrase, summary_line
+from reconciler.render.words import SYMBOLS, count, phrase
 
 __all__ = [
     "render_difference",
@@ -37,10 +44,6 @@ __all__ = [
 ]
 
 _MOST_ITEMS = 20
-_MOST_VALUE = 160
-_SENSITIVE = "(sensitive)"
-_LATER = "(known after apply)"
-_ITEM_SYMBOLS = {"Added": "+", "New": "+", "Deleted": "-"}
 
 
 def render_plan(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
@@ -84,7 +87,7 @@ def render_drift(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> st
     out += _findings(findings_of(plan.diagnostics), paint, errors_only=quiet)
     if not quiet:
         out += _requests(plan, paint)
-    out.append(paint.bold(_drift_answer(plan)))
+    out.append(paint.bold(escape(drift_answer(plan))))
     return "\n".join(out) + "\n"
 
 
@@ -106,9 +109,8 @@ def render_valid(name: str, files: Sequence[str], warnings: int, *, paint: Paint
 
 def render_difference(entry: DriftEntry, paint: Paint, *, fate: bool = False) -> list[str]:
     """Return one difference as lines; ``fate`` adds whether an apply removes it."""
-    ends = ""
-    if fate and entry.cause != "held":
-        ends = paint.dim(" (apply removes it)" if entry.planned else " (reported only)")
+    told = fate_of(entry) if fate else ""
+    ends = paint.dim(f" ({told})") if told else ""
     head = f"  {paint.yellow('!')} {escape(entry.address)}"
     return [
         f"{head} [{escape(entry.cause)}]: {escape(entry.text)}{ends}",
@@ -145,7 +147,7 @@ def _action(action: Action, waits: Sequence[str], paint: Paint) -> Iterator[str]
     yield from _items(action.items, paint)
     if action.after_unknown:
         outcomes = "; or ".join(escape(o) for o in action.outcomes)
-        yield f"      {_LATER}" + (f": {outcomes}" if outcomes else "")
+        yield f"      {KNOWN_LATER}" + (f": {outcomes}" if outcomes else "")
     if waits:
         yield f"      waits for: {', '.join(escape(w) for w in waits)}"
 
@@ -158,28 +160,14 @@ def _symbol(action: Action, paint: Paint) -> str:
 
 def _changes(changes: Iterable[FieldChange], *, later: bool = False) -> Iterator[str]:
     for change in changes:
-        after = _LATER if later and change.after is None else _value(change.after)
-        yield f"      {escape(change.path)}: {_value(change.before)} -> {after}"
-
-
-def _value(value: Any) -> str:  # noqa: ANN401 - any JSON
-    if value is None:
-        return "(none)"
-    if value == _SENSITIVE:
-        return _SENSITIVE
-    return escape(shorten(json.dumps(value, ensure_ascii=False, default=str), _MOST_VALUE))
+        before, after = value_text(change.before), after_text(change, later=later)
+        yield f"      {escape(change.path)}: {escape(before)} -> {escape(after)}"
 
 
 def _items(items: Sequence[ItemChange], paint: Paint) -> Iterator[str]:
     for item in items[:_MOST_ITEMS]:
-        notes = [item.change]
-        if item.conflict:
-            notes.append(f"conflict: {item.conflict}")
-        if item.detail:
-            notes.append(shorten(item.detail, _MOST_VALUE))
-        symbol = _ITEM_SYMBOLS.get(item.change, "~")
-        told = paint.dim(f"({escape('; '.join(notes))})")
-        yield f"      {symbol} {escape(item.type)} {escape(item.name)}  {told}"
+        told = paint.dim(f"({escape(item_notes(item))})")
+        yield f"      {item_symbol(item)} {escape(item.type)} {escape(item.name)}  {told}"
     if len(items) > _MOST_ITEMS:
         yield f"      … and {len(items) - _MOST_ITEMS:,} more"
 
@@ -227,47 +215,8 @@ def _requests(plan: Plan, paint: Paint) -> Iterator[str]:
 
 
 def _last_lines(plan: Plan, paint: Paint) -> Iterator[str]:
-    errors = errors_in(plan)
-    if errors:
-        verb = "is" if errors == 1 else "are"
-        refused = f"This plan cannot be applied: {count(errors, 'error')} {verb} reported above."
+    refused, answer = refusal(plan), plan_answer(plan)
+    if refused:
         yield paint.red(refused)
-    if plan.actions:
-        yield paint.bold(summary_line(plan.actions))
-    elif not errors:
-        yield paint.bold(_no_changes(plan))
-
-
-def _no_changes(plan: Plan) -> str:
-    sentences = []
-    left = len(left_alone(plan)) + len(plan.held)
-    if left:
-        verb = "is" if left == 1 else "are"
-        sentences.append(f"{count(left, 'difference')} {verb} reported and left alone.")
-    unknown = len(unreadable(plan))
-    if unknown:
-        sentences.append(f"{count(unknown, 'resource')} could not be read.")
-    if not sentences:
-        partial = plan.target or plan.exclude
-        whole = "The estate matches the spec."
-        sentences.append("What was selected matches the spec." if partial else whole)
-    return " ".join(("No changes.", *sentences))
-
-
-def _drift_answer(plan: Plan) -> str:
-    counts = drift_counts(plan)
-    errors, unknown = errors_in(plan), len(unreadable(plan))
-    sentences = []
-    if counts:
-        listed = ", ".join(f"{n} {escape(cause)}" for cause, n in counts.items())
-        sentences.append(f"Drift: {count(sum(counts.values()), 'difference')} ({listed}).")
-    elif errors or unknown:
-        sentences.append("No drift was found where it could be looked for.")
-    else:
-        return "No drift. The live state matches the spec."
-    if unknown:
-        sentences.append(f"{count(unknown, 'resource')} could not be read.")
-    if errors:
-        verb = "is" if errors == 1 else "are"
-        sentences.append(f"{count(errors, 'error')} {verb} reported above.")
-    return " ".join(sentences)
+    if answer:
+        yield paint.bold(answer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["PLAIN", "Paint", "escape", "shorten"]
+__all__ = ["PLAIN", "Paint", "columns", "escape", "fit_columns", "shorten"]
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -35,6 +35,31 @@ def _visible(char: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """Cut ``text`` to at most ``limit`` characters, the last one an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def columns(text: str) -> int:
+    """Return how many cells of a terminal or a monospaced box escaped text takes."""
+    return sum(_cells(char) for char in text)
+
+
+def fit_columns(text: str, limit: int) -> str:
+    """Cut escaped text to at most ``limit`` cells, the last one an ellipsis."""
+    if columns(text) <= limit:
+        return text
+    kept: list[str] = []
+    left = limit - 1
+    for char in text:
+        left -= _cells(char)
+        if left < 0:
+            break
+        kept.append(char)
+    return "".join(kept) + "…" if limit > 0 else ""
+
+
+def _cells(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 @dataclass(frozen=True, slots=True)
