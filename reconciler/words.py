@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["count"]
+__all__ = ["count", "short_commit"]
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: ``1 update``, ``2 updates``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def short_commit(commit: str | None) -> str:
+    """Return the first eight digits of a commit, or ``no commit``."""
+    return commit[:8] if commit else "no commit"

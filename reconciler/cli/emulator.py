@@ -19,21 +19,23 @@ def run(args: Namespace) -> int:
     try:
         from reconciler.emulator.options import EmulatorOptions  # noqa: PLC0415 - optional extra
         from reconciler.emulator.server import main  # noqa: PLC0415 - optional extra
+
+        # Inside as well: TLS and Entra load their libraries when they are first needed.
+        return main(
+            EmulatorOptions(
+                port=args.port,
+                data=args.data,
+                scenario=args.scenario,
+                ready_file=args.ready_file,
+                speed=args.speed,
+                auth=args.auth,
+                tls=args.tls,
+                proxy=args.proxy,
+                seed=args.seed,
+            )
+        )
     except ImportError as error:
         raise missing_extra(error) from error
-    return main(
-        EmulatorOptions(
-            port=args.port,
-            data=args.data,
-            scenario=args.scenario,
-            ready_file=args.ready_file,
-            speed=args.speed,
-            auth=args.auth,
-            tls=args.tls,
-            proxy=args.proxy,
-            seed=args.seed,
-        )
-    )
 
 
 def missing_extra(error: ImportError) -> Exception:

@@ -17,7 +17,7 @@ from reconciler.clock import Clock
 from reconciler.engine import ReadFinished, ReadStarted
 from reconciler.execute.events import ActionProgress, ActionStarted, Event
 from reconciler.plan.actions import Action, verb_of
-from reconciler.render.terminal import PLAIN, Paint, escape, fit_columns
+from reconciler.render.terminal import PLAIN, Paint, columns, escape, fit_columns
 from reconciler.render.words import SYMBOLS, count, doing, elapsed
 
 __all__ = ["LiveStatus", "StatusLines", "terminal_size"]
@@ -43,11 +43,15 @@ class StatusLines:
         self._size = size
         self._shown = 0
 
-    def show(self, lines: Sequence[str], paint: Paint = PLAIN) -> None:
-        """Show these lines in place of those shown before; given escaped and without colour."""
-        columns, rows = self._size()
-        kept = [paint.dim(fit_columns(line, columns - 1)) for line in lines[: max(1, rows - 2)]]
-        self._write(self._back() + "".join(f"{line}\n" for line in kept))
+    def show(self, lines: Sequence[tuple[str, str]], paint: Paint = PLAIN) -> None:
+        """Show these lines in place of those shown before.
+
+        Args:
+            lines: each as what may be cut and what may not; escaped, without colour.
+        """
+        width, height = self._size()
+        kept = [_fitted(line, width - 1) for line in lines[: max(1, height - 2)]]
+        self._write(self._back() + "".join(f"{paint.dim(line)}\n" for line in kept))
         self._shown = len(kept)
 
     def clear(self) -> None:
@@ -70,6 +74,11 @@ class _Running:
     action: Action
     began_s: float
     text: str = ""
+
+
+def _fitted(line: tuple[str, str], width: int) -> str:
+    head, tail = line
+    return fit_columns(fit_columns(head, max(1, width - columns(tail))) + tail, width)
 
 
 class LiveStatus:
@@ -122,17 +131,17 @@ class LiveStatus:
         """Take everything back that is no permanent line."""
         self._lines.clear()
 
-    def _under_way(self) -> list[str]:
+    def _under_way(self) -> list[tuple[str, str]]:
         now_s = self._clock.monotonic_s()
         if self._reading_s is not None:
-            return [f"Reading the live state… ({elapsed(now_s - self._reading_s)})"]
+            return [("Reading the live state…", f" ({elapsed(now_s - self._reading_s)})")]
         lines = []
         for one in list(self._running.values())[:_MOST_LINES]:
             symbol, waiting = SYMBOLS[verb_of(one.action.kind)], f", {one.text}" if one.text else ""
-            what = f"{doing(one.action.kind)}{waiting}… ({elapsed(now_s - one.began_s)})"
-            lines.append(f"{symbol} {escape(one.action.address)}: {escape(what)}")
+            what = f"{one.action.address}: {doing(one.action.kind)}{waiting}…"
+            lines.append((f"{symbol} {escape(what)}", f" ({elapsed(now_s - one.began_s)})"))
         if lines:
             hidden = len(self._running) - len(lines)
             more = f", {count(hidden, 'more', 'more')} not shown" if hidden else ""
-            lines.append(f"{len(self._running):,} under way{more}, {self._done:,} ended")
+            lines.append((f"{len(self._running):,} under way{more}, {self._done:,} ended", ""))
         return lines

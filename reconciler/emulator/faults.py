@@ -223,10 +223,10 @@ def _flag(data: dict[str, Any], key: str, where: str) -> bool:
     return found
 
 
-def _parsed_token(token: object, where: str) -> bool:
-    if token is not None and token != "expired":
+def _parsed_token(state: object, where: str) -> bool:
+    if state is not None and state != "expired":
         raise ScenarioError(f'{where}.token: "expired" is expected')
-    return token is not None
+    return state is not None
 
 
 def _parsed_import(data: object, where: str) -> ImportFailure | None:

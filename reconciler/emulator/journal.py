@@ -99,8 +99,10 @@ class Section(Tracked):
             if isinstance(current, Shelf):
                 current.clear()
                 current.update(value)
-                return
-            Tracked.__setattr__(self, name, value)
+            elif name in _unkept_fields(type(self)):
+                object.__setattr__(self, name, value)
+            else:
+                Tracked.__setattr__(self, name, value)
 
     @property
     def version(self) -> int:
@@ -249,4 +251,16 @@ def _shelf_fields(kind: type[Section]) -> list[tuple[str, type[Tracked]]]:
     return found
 
 
+def _unkept_fields(kind: type[Section]) -> frozenset[str]:
+    found = _UNKEPT.get(kind)
+    if found is None:
+        found = _UNKEPT[kind] = frozenset(
+            field.name
+            for field in fields(kind)  # type: ignore[arg-type]  # sections are dataclasses
+            if not field.metadata.get("persist", True)
+        )
+    return found
+
+
 _SHELVES: dict[type[Section], list[tuple[str, type[Tracked]]]] = {}
+_UNKEPT: dict[type[Section], frozenset[str]] = {}

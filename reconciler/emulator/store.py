@@ -77,16 +77,19 @@ class Store:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # The lock is taken with the first transaction and held until the file is closed.
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute(f"PRAGMA journal_mode={'WAL' if self.kept else 'MEMORY'}")
         connection.execute("BEGIN EXCLUSIVE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("COMMIT")
         if version not in {0, _VERSION}:
             raise ValueError(f"{self.path} was written by another version of the emulator")
-        for statement in filter(str.strip, _TABLES.split(";")):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={_VERSION}")
-        connection.execute("COMMIT")
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute(f"PRAGMA journal_mode={'WAL' if self.kept else 'MEMORY'}")
+        if version == 0:
+            connection.execute("BEGIN")
+            for statement in filter(str.strip, _TABLES.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={_VERSION}")
+            connection.execute("COMMIT")
         if self.kept:
             # What was committed survives the process; only a power cut may take the last seconds.
             connection.execute("PRAGMA synchronous=NORMAL")

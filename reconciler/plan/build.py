@@ -15,6 +15,7 @@ from reconciler.plan.deployments import plan_deployments
 from reconciler.plan.draft import Draft
 from reconciler.plan.followers import plan_followers
 from reconciler.plan.graph import closure
+from reconciler.plan.later import tell_not_carried_out
 from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
 from reconciler.plan.plan import (
     DriftEntry,
@@ -70,6 +71,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
     plan_deployments(draft, wanted.target)
     plan_roles_after_deployment(draft, made)
     plan_bindings(draft, made, late=True)
+    tell_not_carried_out(draft)
     actions = draft.ordered_actions(_kept(draft, wanted.target, wanted.exclude))
     diagnostics = sort_diagnostics(draft.diagnostics)
     blocked = any(d.severity is Severity.ERROR for d in diagnostics)

@@ -13,7 +13,7 @@ from reconciler.plan.draft import Draft, item_changes
 from reconciler.plan.plan import DriftEntry
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address
-from reconciler.words import count
+from reconciler.words import count, short_commit
 
 __all__ = ["commit_op", "plan_sync", "plan_sync_unseen"]
 
@@ -183,7 +183,7 @@ def _add_update(
         lane=workspace,
         code="branch_moved",
         why=f"{target_of(git).describe()} is at {tip}, the workspace at "
-        f"{(status.workspace_head or 'no commit')[:8]}",
+        f"{short_commit(status.workspace_head)}",
         items=item_changes((*diff.incoming, *diff.conflicts), remote=True),
         preconditions={
             "workspace_head": status.workspace_head,

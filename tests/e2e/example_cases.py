@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conftest import Bench
+from bench import Bench
 from example_witness import (
     CALENDAR,
     SALES,

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import httpx
-from conftest import Bench
+from bench import Bench
 
 SALES = [
     ("DataPipeline", "Nightly"),

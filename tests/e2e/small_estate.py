@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import Bench, write_notebooks
+from bench import Bench, write_notebooks
 
 GROUP = "6f1c0f5e-0000-4000-8000-000000000001"
 OTHER = "6f1c0f5e-0000-4000-8000-000000000002"

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Bench
+from bench import Bench
 
 HEAD = "apiVersion: reconciler/v1\nkind: Estate\nmetadata: {name: x}\n"
 
@@ -41,7 +41,7 @@ BOMB = "\n".join(
     + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
 )
 
-FILES = {
+FILES: dict[str, tuple[str | bytes, str, str]] = {
     "wrong_type": (
         HEAD + "workspaces:\n  - name: A\n    create: perhaps\n",
         "spec.yaml:6:13 (workspaces[0].create)",
@@ -206,7 +206,7 @@ def test_an_environment_variable_never_appears_in_a_finding(bench: Bench) -> Non
         (("plan", "spec.yaml", "--fabric-url", "http://example.com"), "plain http"),
         (("apply", "plan.json", "--target", "x"), "--target"),
         (("plan", "plan.json"), "is a plan file, not a spec"),
-        (("apply", "plan.json", "spec.yaml"), "applied alone"),
+        (("apply", "plan.json", "spec.yaml"), "stands alone"),
     ],
 )
 def test_wrong_usage_exits_64_and_says_what_is_wrong(

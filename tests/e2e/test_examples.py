@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import EXAMPLES, REPOSITORY, Bench
+from bench import EXAMPLES, REPOSITORY, Bench
 from example_cases import CASES, SECRETS, Case
 from example_witness import deploy_posts, deployments, endpoints, imports
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
+from bench import Bench
 from small_estate import (
     DEMO,
     GIT,

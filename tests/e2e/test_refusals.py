@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Bench
+from bench import Bench
 from small_estate import (
     GIT,
     GROUP,

@@ -32,6 +32,8 @@ _RETRY_AFTER_S: Mapping[str, int] = {"instant": 0, "fast": 1, "real": 20}
 """The service says 20 on every ALM operation (section 2.1, recorded and field)."""
 
 _REAL_S: Mapping[str, float] = {
+    "identities.provision": 1.2,
+    "identities.deprovision": 1.2,
     "items.create": 1.6,
     "items.get_definition": 0.4,
     "items.update_definition": 0.3,
@@ -82,10 +84,12 @@ def begin(
     *,
     operation_id: str | None = None,
     headers: Mapping[str, str] | None = None,
+    real_retry_after_s: int | None = None,
 ) -> Answer:
     """Start an operation and answer 202 with the literal body ``null``.
 
     Source: fabric-api.md section 2.1, recorded; ``Location`` has another host than the request.
+    A few operations have another ``Retry-After`` at speed ``real`` than most.
     """
     _forget_expired(world)
     started = now(world)
@@ -99,6 +103,8 @@ def begin(
         updated=started,
         retry_after=retry_after_s(world),
     )
+    if real_retry_after_s is not None and world.options.speed == "real":
+        found.retry_after = real_retry_after_s
     world.fabric.operations[found.id] = found
     world.schedule("fabric.operation", {"id": found.id}, delay_s=delay_s(world, kind))
     sent = {

@@ -12,6 +12,7 @@ from reconciler.emulator.fabric import (
     folders,
     git,
     history,
+    identities,
     items,
     lro,
     pipelines,
@@ -31,6 +32,7 @@ __all__ = ["ROUTES", "finish", "problem"]
 ROUTES: list[Route] = [
     *lro.ROUTES,
     *workspaces.ROUTES,
+    *identities.ROUTES,
     *roles.ROUTES,
     *folders.ROUTES,
     *items.ROUTES,

@@ -213,6 +213,8 @@ class Workspace(Divided):
     folders: dict[str, Folder] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     git: GitBinding | None = None
+    application_id: str | None = None
+    service_principal_id: str | None = None
     held_names: dict[str, str] = field(default_factory=dict)
     """``type/name`` of deleted items to the time at which the name is free again."""
 

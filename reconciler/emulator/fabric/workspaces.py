@@ -15,6 +15,7 @@ from reconciler.emulator.fabric.access import (
 )
 from reconciler.emulator.fabric.errors import not_found, refuse
 from reconciler.emulator.fabric.git import provider_details
+from reconciler.emulator.fabric.identities import identity_wire
 from reconciler.emulator.fabric.lro import delay_s
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.state import Capacity, RoleAssignment, Workspace
@@ -150,6 +151,9 @@ async def get_workspace(world: World, call: Call) -> Answer:
         body["capacityRegion"] = capacity.region
     if workspace.capacity_progress is not None:
         body["capacityAssignmentProgress"] = workspace.capacity_progress
+    identity = identity_wire(workspace)
+    if identity is not None:
+        body["workspaceIdentity"] = identity
     body["oneLakeEndpoints"] = {
         "blobEndpoint": "https://onelake.blob.fabric.microsoft.com",
         "dfsEndpoint": "https://onelake.dfs.fabric.microsoft.com",

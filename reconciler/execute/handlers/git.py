@@ -43,7 +43,7 @@ from reconciler.plan.actions import (
     SwitchGit,
     UpdateFromGit,
 )
-from reconciler.words import count
+from reconciler.words import count, short_commit
 
 __all__ = [
     "CommitHandler",
@@ -376,13 +376,10 @@ def _check_head(action: Action, status: LiveStatus) -> None:
         if seen != now:
             what = "the workspace" if name == "workspace_head" else "the branch"
             raise PreconditionMoved(
-                f"{what} moved from {_short(seen)} to {_short(now)} since the plan was made",
+                f"{what} moved from {short_commit(seen)} to {short_commit(now)} since the plan "
+                "was made",
                 remedy=_PLAN_AGAIN,
             )
-
-
-def _short(commit: str | None) -> str:
-    return (commit or "no commit")[:8]
 
 
 def _beyond(changes: list[LiveChange], action: Action) -> str:
@@ -505,8 +502,8 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
         seen = action.preconditions.get("remote_commit_hash")
         if content.tip != seen:
             raise PreconditionMoved(
-                f"the branch moved from {_short(seen)} to {_short(content.tip)} since the plan "
-                "was made",
+                f"the branch moved from {short_commit(seen)} to {short_commit(content.tip)} "
+                "since the plan was made",
                 remedy=_PLAN_AGAIN,
             )
         return None
@@ -518,9 +515,10 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
         status = await _status(run, op.workspace)
         expect(
             status.workspace_head == sent,
-            f"the workspace is at {_short(status.workspace_head)}, not at {_short(sent)}",
+            f"the workspace is at {short_commit(status.workspace_head)}, "
+            f"not at {short_commit(sent)}",
         )
-        return f"at {_short(sent)}"
+        return f"at {short_commit(sent)}"
 
 
 class CommitHandler(_SyncHandler[CommitToGit]):
@@ -619,7 +617,7 @@ class CommitHandler(_SyncHandler[CommitToGit]):
             status.workspace_head and status.workspace_head != before,
             "the workspace head has not moved",
         )
-        return f"committed as {_short(status.workspace_head)}"
+        return f"committed as {short_commit(status.workspace_head)}"
 
 
 def _local(run: Run, action: Action, op: CommitToGit, status: LiveStatus) -> list[LiveChange]:

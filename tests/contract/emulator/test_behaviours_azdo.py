@@ -5,6 +5,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 VERSION = {"api-version": "7.1"}
@@ -24,24 +25,29 @@ def imports(root) -> str:
 
 
 async def control(loaded, http, path, body):
+    """One control call."""
     answer = await http.post(f"{loaded.urls.control_url}{path}", json=body)
     assert 200 == answer.status_code, answer.text
 
 
 async def switch(loaded, http, **settings):
+    """Change settings of the emulator."""
     await control(loaded, http, "/portal", {"action": "settings", **settings})
 
 
 async def start(http, imports, url=SOURCE):
+    """Ask for an import."""
     body = {"parameters": {"gitSource": {"url": url}}}
     return await http.post(imports, json=body, params=VERSION)
 
 
 async def read(http, imports, number):
+    """The import request as it is now."""
     return (await http.get(f"{imports}/{number}", params=VERSION)).json()
 
 
 async def make_endpoint(http, loaded):
+    """Make an endpoint for the private source."""
     base = f"{loaded.urls.devops_url}/contoso/_apis"
     project = (await http.get(f"{base}/projects/Sales")).json()["id"]
     body = {
@@ -184,7 +190,11 @@ async def test_loopback_sources_can_be_refused(loaded, http, imports, other_serv
         ({"answer": {"status": 203, "body": "<html>Sign In</html>"}}, 203, "Sign In"),
         ({"answer": {"status": 503, "body": "<html>busy</html>"}}, 503, "busy"),
         ({"answer": {"status": 500}}, 500, ""),
-        ({"answer": {"status": 403, "body": {"typeKey": "GitNeedsPermissionException"}}}, 403, "Git"),
+        (
+            {"answer": {"status": 403, "body": {"typeKey": "GitNeedsPermissionException"}}},
+            403,
+            "Git",
+        ),
         ({"token": "expired"}, 401, ""),
     ],
 )
@@ -203,16 +213,10 @@ async def test_a_dropped_post_leaves_an_import_that_a_list_finds(loaded, http, i
     await control(
         loaded, http, "/faults", {"match": {"route": "azdo.imports.create"}, "drop": "after"}
     )
-    with pytest.raises(http_error()):
+    with pytest.raises(httpx.TransportError):
         await start(http, imports)
     listed = (await http.get(imports, params=VERSION)).json()
     assert [SOURCE] == [one["parameters"]["gitSource"]["url"] for one in listed["value"]]
-
-
-def http_error() -> type[Exception]:
-    import httpx  # noqa: PLC0415 - the module's name is also that of a fixture
-
-    return httpx.TransportError
 
 
 async def test_polling_an_import_of_a_deleted_repository_is_a_404(loaded, http, root, imports):

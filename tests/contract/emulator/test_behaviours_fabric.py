@@ -76,7 +76,8 @@ async def deploy_body(fabric: Fabric) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "directory", ["/a:b", "/a*", "/ a", "/a /b", "/a\tb", "/..", "/a/../b", "/a\\b", "/a//b", "/x\0"]
+    "directory",
+    ["/a:b", "/a*", "/ a", "/a /b", "/a\tb", "/..", "/a/../b", "/a\\b", "/a//b", "/x\0"],
 )
 async def test_a_directory_name_that_the_service_does_not_take_is_refused(
     fabric: Fabric, directory: str
@@ -124,9 +125,7 @@ async def test_a_custom_domain_is_one_of_github_enterprise_cloud(fabric: Fabric)
 
 async def test_github_can_be_switched_off_for_the_tenant(fabric: Fabric, tmp_path: Path):
     """Guards section 6.3, field: FeatureNotAvailable."""
-    await fabric.scenario(
-        tmp_path, github=[{"owner": "o", "repository": "r", "content": "items"}]
-    )
+    await fabric.scenario(tmp_path, github=[{"owner": "o", "repository": "r", "content": "items"}])
     await fabric.portal("settings", githubEnabled=False)
     details = {
         "gitProviderType": "GitHub",
@@ -293,7 +292,7 @@ async def test_notes_come_back_or_not(fabric: Fabric, returned: bool):
     await fabric.portal("settings", noteReturned=returned)
     path, body = await deploy_body(fabric)
     result = await fabric.done("POST", path, {**body, "note": "release 1"})
-    history = await fabric.all(path.replace("/deploy", "/operations"))
+    history = await fabric.all(f"{path.removesuffix('/deploy')}/operations")
     expected = {"content": "release 1", "isTruncated": False} if returned else None
     assert [expected, expected] == [result.get("note"), history[0].get("note")]
 
@@ -372,3 +371,23 @@ async def test_crlf_in_git_stays_and_shows_no_change(fabric: Fabric):
     path = f"/workspaces/{dev}/git/updateFromGit"
     await fabric.done("POST", path, {**await heads(fabric, dev), **consent})
     assert [] == (await fabric.get(f"/workspaces/{dev}/git/status"))["changes"]
+
+
+async def test_an_identity_is_provisioned_with_a_result_and_removed_without_one(
+    start_emulator, http: httpx.AsyncClient, tmp_path: Path
+):
+    """Guards sections 2.1 and 2.3, recorded: Retry-After 5, and OperationHasNoResult."""
+    slow = Fabric(await start_emulator(speed="real"), http)
+    await slow.scenario(tmp_path, workspaces=[{"name": "Dev"}])
+    path = f"/workspaces/{await slow.workspace('Dev')}"
+    started = await slow.call("POST", f"{path}/provisionIdentity", status=202)
+    assert "5" == started.headers["Retry-After"]
+    slow.world.clock.advance(2)
+    operation = f"/operations/{started.headers['x-ms-operation-id']}"
+    identity = await slow.get(f"{operation}/result")
+    assert identity == (await slow.get(path))["workspaceIdentity"]
+    removed = await slow.call("POST", f"{path}/deprovisionIdentity", status=202)
+    slow.world.clock.advance(2)
+    operation = f"/operations/{removed.headers['x-ms-operation-id']}/result"
+    assert "OperationHasNoResult" == await slow.code("GET", operation, status=400)
+    assert "workspaceIdentity" not in await slow.get(path)

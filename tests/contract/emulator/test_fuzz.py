@@ -61,26 +61,136 @@ WORDS = [
     *("ConfiguredConnection", "Automatic", "None", "ShareableCloud", "InlineBase64", "aGk=", "add"),
     *("edit", "rename", "delete", "rawtext", "base64Encoded", "0" * 40, "true", "7.1", "10"),
 ]
-KEYS = """
-displayName description capacityId workspaceId principal id type role definition parts path payload
-payloadType folderId parentFolderId targetFolderId gitProviderDetails gitProviderType ownerName
-organizationName projectName repositoryName branchName directoryName myGitCredentials source
-connectionId initializationStrategy mode items objectId logicalId comment workspaceHead
-remoteCommitHash options allowOverrideItems conflictResolution conflictResolutionType
-conflictResolutionPolicy stages isPublic sourceStageId targetStageId sourceItemId itemType note
-createdWorkspaceDetails name connectivityType connectionDetails creationMethod parameters value
-credentialDetails credentials credentialType key relationType relatedWorkspaceId project
-defaultBranch isDisabled deleted gitSource tfvcSource url serviceEndpointId status refUpdates
-oldObjectId newObjectId commits changes changeType item newContent content contentType author
-sourceServerItem authorization scheme serviceEndpointProjectReferences projectReference action
-workspace pipeline stage folder append contentBase64 state capacity advance_s base pageSize
-""".split()
-QUERY = """
-continuationToken roles type recursive rootFolderId api-version $top $skip filter filterContains
-peelTags includeLinks includeHidden includeAbandoned scopePath path recursionLevel
-versionDescriptor.version versionDescriptor.versionType searchCriteria.itemPath hardDelete beta
-searchCriteria.$top updateMetadata service endpointNames endpointIds projectIds includeContent
-""".split()
+KEYS = [
+    "displayName",
+    "description",
+    "capacityId",
+    "workspaceId",
+    "principal",
+    "id",
+    "type",
+    "role",
+    "definition",
+    "parts",
+    "path",
+    "payload",
+    "payloadType",
+    "folderId",
+    "parentFolderId",
+    "targetFolderId",
+    "gitProviderDetails",
+    "gitProviderType",
+    "ownerName",
+    "organizationName",
+    "projectName",
+    "repositoryName",
+    "branchName",
+    "directoryName",
+    "myGitCredentials",
+    "source",
+    "connectionId",
+    "initializationStrategy",
+    "mode",
+    "items",
+    "objectId",
+    "logicalId",
+    "comment",
+    "workspaceHead",
+    "remoteCommitHash",
+    "options",
+    "allowOverrideItems",
+    "conflictResolution",
+    "conflictResolutionType",
+    "conflictResolutionPolicy",
+    "stages",
+    "isPublic",
+    "sourceStageId",
+    "targetStageId",
+    "sourceItemId",
+    "itemType",
+    "note",
+    "createdWorkspaceDetails",
+    "name",
+    "connectivityType",
+    "connectionDetails",
+    "creationMethod",
+    "parameters",
+    "value",
+    "credentialDetails",
+    "credentials",
+    "credentialType",
+    "key",
+    "relationType",
+    "relatedWorkspaceId",
+    "project",
+    "defaultBranch",
+    "isDisabled",
+    "deleted",
+    "gitSource",
+    "tfvcSource",
+    "url",
+    "serviceEndpointId",
+    "status",
+    "refUpdates",
+    "oldObjectId",
+    "newObjectId",
+    "commits",
+    "changes",
+    "changeType",
+    "item",
+    "newContent",
+    "content",
+    "contentType",
+    "author",
+    "sourceServerItem",
+    "authorization",
+    "scheme",
+    "serviceEndpointProjectReferences",
+    "projectReference",
+    "action",
+    "workspace",
+    "pipeline",
+    "stage",
+    "folder",
+    "append",
+    "contentBase64",
+    "state",
+    "capacity",
+    "advance_s",
+    "base",
+    "pageSize",
+]
+QUERY = [
+    "continuationToken",
+    "roles",
+    "type",
+    "recursive",
+    "rootFolderId",
+    "api-version",
+    "$top",
+    "$skip",
+    "filter",
+    "filterContains",
+    "peelTags",
+    "includeLinks",
+    "includeHidden",
+    "includeAbandoned",
+    "scopePath",
+    "path",
+    "recursionLevel",
+    "versionDescriptor.version",
+    "versionDescriptor.versionType",
+    "searchCriteria.itemPath",
+    "hardDelete",
+    "beta",
+    "searchCriteria.$top",
+    "updateMetadata",
+    "service",
+    "endpointNames",
+    "endpointIds",
+    "projectIds",
+    "includeContent",
+]
 
 
 def estate_of(folder: Path) -> dict[str, Any]:
@@ -196,7 +306,9 @@ values = st.recursive(
     max_leaves=12,
 )
 bodies = st.one_of(
-    st.dictionaries(st.sampled_from(KEYS), values, max_size=8).map(lambda v: json.dumps(v).encode()),
+    st.dictionaries(st.sampled_from(KEYS), values, max_size=8).map(
+        lambda v: json.dumps(v).encode()
+    ),
     values.map(lambda v: json.dumps(v).encode()),
     st.binary(max_size=20),
     st.sampled_from([b"", b"{", b"[" * 5000, b'{"displayName":"\\ud800"}', b"\xff\xfe", b"null"]),
@@ -210,6 +322,7 @@ requests = st.tuples(
 
 
 def filled(text: str, ids: list[str]) -> str:
+    """Return the id that a reference stands for, any other text as it is."""
     return ids[int(text[1:]) % len(ids)] if text[:1] == "#" and text[1:].isdigit() else text
 
 
@@ -224,6 +337,7 @@ def written(route: Route, params: list[str], ids: list[str]) -> str:
 
 
 def with_ids(body: bytes, ids: list[str]) -> bytes:
+    """Return a body with its references filled in."""
     for number in range(24, -1, -1):
         body = body.replace(f'"#{number}"'.encode(), f'"{filled(f"#{number}", ids)}"'.encode())
     return body
@@ -254,7 +368,19 @@ def test_no_request_to_any_route_is_a_server_error(target: Target, asked: list[A
         values,
         st.dictionaries(
             st.sampled_from(
-                "match answer delay_s drop hang stale token import headers count window_s".split()
+                [
+                    "match",
+                    "answer",
+                    "delay_s",
+                    "drop",
+                    "hang",
+                    "stale",
+                    "token",
+                    "import",
+                    "headers",
+                    "count",
+                    "window_s",
+                ]
             ),
             values,
             max_size=4,

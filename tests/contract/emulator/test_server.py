@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from reconciler.emulator.options import EmulatorOptions
-from reconciler.emulator.scenario_error import ScenarioError
 from reconciler.emulator.server import Emulator, main
 
 MAIN = (

@@ -11,10 +11,14 @@ from reconciler.cli import apply, drift
 from reconciler.cli import plan as plan_command
 from reconciler.cli.common import blocked, is_plan_file, write_private
 from reconciler.cli.console import Console, wants_colour
+from reconciler.cli.parser import SCHEMA_NAMES
 from reconciler.errors import ReconcilerError
 from reconciler.execute.events import ActionOutcome, ApplyResult, Outcome
 from reconciler.plan.plan import DriftEntry, HeldEntry
-from reconciler.spec.schema import schema_text
+from reconciler.render.as_html import plan_html
+from reconciler.render.as_markdown import plan_markdown
+from reconciler.render.graph import build_graph, to_dot, to_mermaid
+from reconciler.render.schemas import schema_text
 
 GOOD = "apiVersion: reconciler/v1\nkind: Estate\nmetadata: {name: sales}\n"
 BAD = GOOD + "workspaces:\n  - {name: A, creat: true}\npipelines: 7\n"
@@ -73,18 +77,42 @@ def test_variables_from_the_command_line_reach_the_spec(cli, tmp_path):
     assert "The spec prod is valid" in cli(*files, "--var", "env=prod")[1]
 
 
-def test_the_schema_is_printed_as_generated(cli):
-    """Byte for byte what the repository publishes."""
-    assert (0, schema_text(), "") == cli("schema")
+@pytest.mark.parametrize("words", [[], *([name] for name in SCHEMA_NAMES)])
+def test_a_schema_is_printed_as_generated(cli, words):
+    """Byte for byte what the repository publishes; that of a spec unless another is named."""
+    assert (0, schema_text(*(words or ["spec"])), "") == cli("schema", *words)
 
 
 def test_show_gives_a_plan_file_back_in_any_format(cli, tmp_path):
     """Text for people, and the same JSON again."""
     path = saved(tmp_path, story())
     assert (0, story().to_json(), "") == cli("show", path, "--format", "json")
+    assert (0, plan_markdown(story()), "") == cli("show", path, "--format", "markdown")
+    assert (0, plan_html(story()), "") == cli("show", path, "--format", "html")
     code, out, _ = cli("show", path)
     assert 0 == code
     assert out.splitlines()[-1].startswith("Plan: 4 to create")
+
+
+def test_graph_draws_a_plan_file_without_any_service(cli, tmp_path):
+    """Mermaid unless DOT is asked for; a plan that is refused is drawn all the same."""
+    path, graph = saved(tmp_path, story()), build_graph(story())
+    assert (0, to_mermaid(graph), "") == cli("graph", path)
+    assert (0, to_dot(graph), "") == cli("graph", path, "--format", "dot")
+    assert 0 == cli("graph", saved(tmp_path, plan(LOSS, diagnostics=(PROTECTED,))))[0]
+
+
+@pytest.mark.parametrize("command", ["plan", "drift"])
+def test_an_invalid_spec_is_a_comment_or_a_page_too(cli, tmp_path, command):
+    """What CI posts or publishes says what is wrong, also when nothing could be planned."""
+    (tmp_path / "s.yaml").write_text(BAD)
+    code, out, err = cli(command, tmp_path / "s.yaml", "--format", "markdown")
+    assert (1, "", 2) == (code, err, out.count("- **error:** "))
+    code, out, err = cli(command, tmp_path / "s.yaml", "--format", "html")
+    assert (1, "", 2) == (code, err, out.count("card error"))
+    code, out, err = cli("validate", tmp_path / "s.yaml", "--format", "markdown")
+    assert (1, "") == (code, err)
+    assert "**The spec is invalid: 2 errors.**" in out
 
 
 @pytest.mark.parametrize(
@@ -143,9 +171,10 @@ def test_what_cannot_be_read_is_no_plan_file(tmp_path):
     "flags",
     [["--target", "a"], ["--exclude", "a"], ["--var", "a=b"], ["--var-file", "v.yaml"]],
 )
-def test_planning_flags_are_refused_with_a_plan_file(cli, tmp_path, flags):
+@pytest.mark.parametrize("command", ["apply", "graph"])
+def test_planning_flags_are_refused_with_a_plan_file(cli, tmp_path, command, flags):
     """The plan is already made; a flag that changes nothing would deceive."""
-    code, _, err = cli("apply", saved(tmp_path, plan(SOME)), *flags)
+    code, _, err = cli(command, saved(tmp_path, plan(SOME)), *flags)
     assert 64 == code
     assert f"argument {flags[0]}" in err
 
@@ -153,7 +182,8 @@ def test_planning_flags_are_refused_with_a_plan_file(cli, tmp_path, flags):
 def test_a_plan_file_is_applied_alone(cli, tmp_path):
     """Two plans, or a plan and a spec, make no sense together."""
     (tmp_path / "s.yaml").write_text(GOOD)
-    assert 64 == cli("apply", saved(tmp_path, plan(SOME)), tmp_path / "s.yaml")[0]
+    for command in ("apply", "graph"):
+        assert 64 == cli(command, saved(tmp_path, plan(SOME)), tmp_path / "s.yaml")[0]
 
 
 @pytest.mark.parametrize("command", ["plan", "drift"])

@@ -41,9 +41,12 @@ HEAVY = ("httpx", "pydantic", "yaml", "jsonschema", "asyncio", "aiohttp", "azure
         (["show"], "PLANFILE"),
         (["show", "a", "b"], "unexpected argument 'b'"),
         (["schema", "--format", "json"], "unknown flag --format"),
+        (["validate", "x", "--format", "html"], "'html' is not one of text, json, markdown"),
+        (["validate", "x", "--events", "e"], "unknown flag --events"),
+        (["graph", "x", "--format", "svg"], "'svg' is not one of mermaid, dot"),
         (["emulator", "--port", "70000"], "'70000' is not a port"),
         (["emulator", "--speed", "warp"], "'warp' is not one of instant, fast, real"),
-        (["graph", "x"], "'graph' is not one of"),
+        (["grpah", "x"], "did you mean graph?"),
     ],
 )
 def test_wrong_usage_exits_with_64_and_says_what_and_where_to_look(cli, words, phrase):
@@ -53,6 +56,23 @@ def test_wrong_usage_exits_with_64_and_says_what_and_where_to_look(cli, words, p
     assert "" == out
     assert phrase in err
     assert "hint: run: reconciler" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase", "hint"),
+    [
+        (["schema", "plam"], "there is no schema 'plam'; did you mean plan?", "one of: spec, plan"),
+        (["plan", "x", "--events", "-", "--format", "json"], "both need stdout", "give --events"),
+        (["plan", "x", "--events", "x"], "x is used by this command", "name another file"),
+        (["drift", "x", "--events", "."], ". is a directory", "name a file in it"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage_too(cli, words, phrase, hint):
+    """Told before anything is read or written, with a way out."""
+    code, out, err = cli(*words)
+    assert (64, "") == (code, out)
+    assert phrase in err
+    assert f"hint: {hint}" in err
 
 
 def test_a_wrong_variable_is_not_repeated(cli):

@@ -84,8 +84,7 @@ def test_what_is_reported_and_unknown_stands_in_the_last_line():
     )
     text = render_plan(some)
     expected = (
-        "Nothing to apply. 2 differences are reported and left alone. "
-        "1 resource could not be read."
+        "Nothing to apply. 2 differences are reported and left alone. 1 resource could not be read."
     )
     assert expected == last_line(text)
     assert 1 == text.count(held)
