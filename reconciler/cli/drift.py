@@ -8,7 +8,7 @@ from reconciler import engine
 from reconciler.cli.common import read_spec, report_invalid, tell_warnings
 from reconciler.cli.documents import drift_document
 from reconciler.cli.session import Session
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import DIFFERENCE_CODES, Plan
 from reconciler.render.view import differences
 
 __all__ = ["exit_code", "run"]
@@ -33,10 +33,12 @@ def run(args: Namespace) -> int:
 
 
 def exit_code(plan: Plan) -> int:
-    """Return 1 when anything is wrong or unknown, 2 when something differs, else 0.
+    """Return 1 when the spec is wrong or anything is unknown, 2 when something differs, else 0.
 
-    Policy refuses writes; ``drift`` makes none, so a refusal counts like any other error.
+    What only needs words in the spec before it may be removed is a difference, not an error:
+    nothing is written here.
     """
-    if engine.exit_code_of(plan) != 0:
+    wrong = any(d.severity == "error" and d.code not in DIFFERENCE_CODES for d in plan.diagnostics)
+    if wrong or plan.unknown:
         return 1
     return 2 if differences(plan) else 0

@@ -8,11 +8,9 @@ a ``git push`` may run beside us in another process.
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from types import MappingProxyType
 import pygit2
 from pygit2.enums import FileMode, ObjectType, SortMode
 
+from reconciler.emulator.gitrefs import RefReader
 from reconciler.emulator.lru import Lru
 
 __all__ = ["HIDDEN_REFS", "CommitInfo", "FileEntry", "GitStore", "RefMoved", "UnknownRepository"]
@@ -31,9 +30,6 @@ HIDDEN_REFS = "refs/hidden/"
 _CACHED_FILES = 20_000
 _CACHED_TREE_IDS = 20_000
 _OPEN_REPOSITORIES = 64
-_CACHED_REFS = 50_000
-_WATCHED_FOLDERS = 50
-_TICK_NS = 50_000_000
 _Changes = dict[tuple[str, ...], bytes | None]
 
 
@@ -81,15 +77,6 @@ class CommitInfo:
     time_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Refs:
-    """All refs of a repository, and the times of the folders that say whether they still are."""
-
-    folders: tuple[str, ...]
-    stamps: tuple[int, ...]
-    refs: Mapping[str, str]
-
-
 class GitStore:
     """All repositories of one emulator, by key.
 
@@ -108,7 +95,7 @@ class GitStore:
         )
         # By repository, commit and directory; "" where there is none.
         self._tree_ids: Lru[tuple[str, str, str], str] = Lru(_CACHED_TREE_IDS)
-        self._refs: Lru[str, _Refs] = Lru(_CACHED_REFS, size=lambda known: len(known.refs) + 1)
+        self._refs = RefReader()
         self._sizes: Lru[str, tuple[Mapping[str, str], int]] = Lru(_OPEN_REPOSITORIES * 4)
         self._past: Mapping[str, Mapping[str, str]] | None = None
 
@@ -148,7 +135,7 @@ class GitStore:
     def delete(self, key: str) -> None:
         """Remove a repository for good; removing a missing one is no error."""
         self._open.drop(key)
-        self._refs.drop(key)
+        self._refs.forget(key)
         self._tree_ids.clear()
         shutil.rmtree(self.path(key), ignore_errors=True)
 
@@ -179,26 +166,7 @@ class GitStore:
         }
 
     def _all_refs(self, key: str) -> Mapping[str, str]:
-        """Return all refs, sorted by name; read again when anybody wrote one."""
-        repository = self._repository(key)
-        root = Path(repository.path)
-        known = self._refs.get(key)
-        if known is not None and known.stamps == _stamps(known.folders):
-            return known.refs
-        folders = (str(root / "packed-refs"), *(folder for folder, _, _ in os.walk(root / "refs")))
-        stamps = _stamps(folders)
-        found: dict[str, str] = {}
-        for name in sorted(repository.references):
-            target = repository.references[name].target
-            if isinstance(target, pygit2.Oid):
-                found[name] = str(target)
-        # A ref written in the same tick of the file system's clock would leave no trace.
-        settled = time.time_ns() - max(stamps) > _TICK_NS
-        if settled and len(folders) <= _WATCHED_FOLDERS:
-            self._refs.put(key, _Refs(folders, stamps, found))
-        else:
-            self._refs.drop(key)
-        return found
+        return self._refs.read(key, self._repository(key))
 
     def tip(self, key: str, branch: str) -> str | None:
         """Return the commit of ``refs/heads/<branch>``, None if there is no such branch."""
@@ -467,20 +435,6 @@ class GitStore:
         except KeyError:
             return None
         return found if isinstance(found, pygit2.Tree) else None
-
-
-def _stamps(paths: Sequence[str]) -> tuple[int, ...]:
-    """Return when each path last changed, 0 for one that is not there.
-
-    Git and libgit2 write a ref by renaming a file into its folder, which changes the folder.
-    """
-    found: list[int] = []
-    for path in paths:
-        try:
-            found.append(os.stat(path).st_mtime_ns)  # noqa: PTH116 - much faster than Path.stat
-        except FileNotFoundError:
-            found.append(0)
-    return tuple(found)
 
 
 def _collect(tree: pygit2.Tree, prefix: str, found: dict[str, FileEntry]) -> None:

@@ -56,9 +56,10 @@ class Row:
 class Shelf(TrackedDict):
     """Objects by key, each with a row of its own."""
 
-    __slots__ = ("journal", "name")
+    __slots__ = ("divided", "journal", "name")
 
     def __init__(self, journal: Journal, name: str, entries: Mapping[str, Any]) -> None:
+        self.divided = False
         self.journal = journal
         self.name = name
         super().__init__(entries, None)
@@ -72,19 +73,21 @@ class Shelf(TrackedDict):
         if not isinstance(value, Tracked):
             raise TypeError(f"{self.name} holds objects of the state only")
         if isinstance(value, Divided):
+            self.divided = True
             value.part.row = Row(self.journal, self.name + _PART, key)
         return adopt(value, Row(self.journal, self.name, key))
 
     @override
     def _noted(self, key: object) -> None:
         self.journal.note(self.name, str(key))
-        if isinstance(self[key], Divided):
+        if self.divided:
             self.journal.note(self.name + _PART, str(key))
 
     @override
     def _dropped(self, key: object) -> None:
         self.journal.gone(self.name, str(key))
-        self.journal.gone(self.name + _PART, str(key))
+        if self.divided:
+            self.journal.gone(self.name + _PART, str(key))
 
 
 class Section(Tracked):

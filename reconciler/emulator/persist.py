@@ -25,7 +25,6 @@ __all__ = [
     "encode",
     "encode_fields",
     "field_decoder",
-    "read_json",
     "write_json",
 ]
 
@@ -229,12 +228,3 @@ def write_json(path: Path, data: Data) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-def read_json(path: Path) -> Data:
-    """Return the parsed file, None if there is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    return json.loads(text)

@@ -18,6 +18,7 @@ from reconciler.plan.graph import closure
 from reconciler.plan.later import tell_not_carried_out
 from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
 from reconciler.plan.plan import (
+    DIFFERENCE_CODES,
     DriftEntry,
     Plan,
     PlanDiagnostic,
@@ -168,6 +169,10 @@ def _all_drift(draft: Draft, actions: Sequence[Action]) -> tuple[DriftEntry, ...
                     planned=True,
                 )
             )
+    for found in draft.diagnostics:
+        if found.code in DIFFERENCE_CODES and found.address and found.address not in classed:
+            classed.add(found.address)
+            entries.append(DriftEntry(address=found.address, cause="field", text=found.summary))
     kept = {a.address for a in actions}
     return tuple(
         sorted(

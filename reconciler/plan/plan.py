@@ -18,6 +18,7 @@ from reconciler.errors import PlanFileError
 from reconciler.plan.actions import Action, FieldChange, ItemChange
 
 __all__ = [
+    "DIFFERENCE_CODES",
     "FORMAT_VERSION",
     "DriftEntry",
     "HeldEntry",
@@ -33,6 +34,27 @@ __all__ = [
 ]
 
 FORMAT_VERSION = "1.0"
+
+DIFFERENCE_CODES = frozenset(
+    {
+        "backward_into_filled_stage",
+        "both_sides_have_content",
+        "git_conflict",
+        "incoming_blocks_commit",
+        "override_not_allowed",
+        "partial_update",
+        "protected",
+        "repository_not_empty",
+        "stage_count_differs",
+        "stage_holds_other_workspace",
+        "switch_needs_strategy",
+        "unpaired_name_clash",
+    }
+)
+"""Errors that say: live differs, and removing the difference needs words in the spec.
+
+They stop an apply; to ``drift``, which writes nothing, they are differences like any other.
+"""
 
 
 class _Model(BaseModel):

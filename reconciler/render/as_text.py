@@ -209,6 +209,9 @@ def _footnotes(plan: Plan, paint: Paint) -> Iterator[str]:
 
 
 def _requests(plan: Plan, paint: Paint) -> Iterator[str]:
+    if plan.ignored:
+        told = f"{count(len(plan.ignored), 'entry', 'entries')} ignored by the spec's rules"
+        yield paint.dim(f"{told}; --format json, markdown or html lists them.")
     made = sum(plan.requests.values())
     if made:
         yield paint.dim(f"Read with {count(made, 'request')}.")

@@ -61,6 +61,7 @@ tr.del td:first-child{color:var(--red)}
 svg{display:block}
 svg text{fill:var(--text);font-size:12px}
 svg .wave{font-weight:600;font-family:inherit}
+svg .name,svg .what{font-size:11.5px}
 svg .what{fill:var(--dim)}
 .box{fill:var(--back);stroke:var(--line)}
 .box.create{stroke:var(--green)}

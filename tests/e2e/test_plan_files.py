@@ -359,7 +359,7 @@ def test_drift_tells_commits_hand_edits_and_fields_apart(bench: Bench) -> None:
     bench.portal(action="role", workspace="Sales Test", principal=GROUP, role="Admin")
     bench.portal(action="reassign", pipeline="Sales", stage="Test", workspace="Loose")
     bench.control("DELETE", "/requests")
-    result = bench.run("drift", spec_file, "--format", "json", expect=1)
+    result = bench.run("drift", spec_file, "--format", "json", expect=2)
     found = json.loads(result.out)
     classes = {(d["class"], d["address"]) for d in found["drift"]}
     git = "workspaces/Sales Dev/git"

@@ -244,8 +244,9 @@ def test_exit_codes_of_plan(sample, detailed, expected):
         (plan(drift=(FIELD,)), 2),
         (plan(held=(HELD,)), 2),
         (plan(drift=(FIELD,), **UNKNOWN), 1),
-        (plan(drift=(FIELD,), diagnostics=(error(),)), 1),
-        (plan(LOSS, drift=(FIELD,), diagnostics=(PROTECTED,)), 1),
+        (plan(drift=(FIELD,), diagnostics=(error(),)), 2),
+        (plan(drift=(FIELD,), diagnostics=(error("capacity_missing"),)), 1),
+        (plan(LOSS, drift=(FIELD,), diagnostics=(PROTECTED,)), 2),
     ],
 )
 def test_exit_codes_of_drift(sample, expected):

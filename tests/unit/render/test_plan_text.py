@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.plan import actions as a
-from reconciler.plan.plan import DriftEntry, HeldEntry, PlanDiagnostic
-from reconciler.render.as_text import render_plan
+from reconciler.plan.plan import DriftEntry, HeldEntry, IgnoredEntry, PlanDiagnostic
+from reconciler.render.as_text import render_drift, render_plan
 from reconciler.render.terminal import Paint, escape
 from reconciler.render.words import SYMBOLS, doing, elapsed, phrase, summary_line
 
@@ -95,6 +95,14 @@ def test_a_plan_with_errors_never_ends_in_no_changes():
     text = render_plan(plan(diagnostics=(error(), error("too_many"))))
     assert "No changes" not in text
     assert "This plan cannot be applied: 2 errors are reported above." == last_line(text)
+
+
+def test_what_is_ignored_is_counted():
+    """An ignore rule that hides too much must not go unnoticed."""
+    one = IgnoredEntry(address=DEV, text="1 item")
+    for render in (render_plan, render_drift):
+        assert "2 entries ignored by the spec's rules; --format" in render(plan(ignored=(one, one)))
+        assert "ignored" not in render(plan())
 
 
 def test_findings_show_where_they_are():
