@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check lint types layers schema figures clean
+.PHONY: help demo test check lint types layers schema figures figures-emulator clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -36,6 +36,9 @@ layers: $(STAMP)
 
 schema: $(STAMP) ## Write schemas/spec.schema.json from the models
 	@$(BIN)/reconciler schema > schemas/spec.schema.json
+
+figures-emulator: $(STAMP) ## Measure the emulator with 1,000 workspaces
+	@$(BIN)/python benchmarks/emulator.py
 
 figures: $(STAMP) ## Measure the figures the project states about itself
 	@$(BIN)/python benchmarks/figures.py

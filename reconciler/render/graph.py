@@ -107,9 +107,9 @@ def _mermaid_label(node: Node) -> str:
 
 
 def _mermaid(text: str) -> str:
-    """Code every character but letters, digits and three that never mean anything.
+    r"""Code every character but letters, digits and three that never mean anything.
 
-    After decoding the codes Mermaid still breaks lines at a written-out ``\\n`` and sets what
+    After decoding the codes Mermaid still breaks lines at a written-out ``\n`` and sets what
     stands between ``$$`` as mathematics, so a backslash becomes one of its look-alikes and
     dollars are moved apart. U+FB02 is what Mermaid marks its own codes with. Observed with
     Mermaid 11.

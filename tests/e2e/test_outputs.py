@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from bench import REPOSITORY, Bench
 from jsonschema import Draft202012Validator
-from small_estate import SCENARIO, edit, exists, push, spec, workspaces, write_spec
+from small_estate import GROUP, OTHER, SCENARIO, edit, exists, push, spec, workspaces, write_spec
 
 SECRET = "s3cr3t-of-the-principal"
-HOSTILE = "Sales <b>@team</b> `x` | #12"
+HOSTILE = "Sales <b>@team `x` | #12"
 
 
 def fits(name: str, text: str) -> Any:
@@ -144,7 +144,7 @@ def test_no_output_holds_a_secret(bench: Bench, form: str) -> None:
     """Guards that neither a token nor a secret of the spec is in any output or stream."""
     exists(bench)
     data = workspaces({"name": "Sales Dev", "capacity": "F8"})
-    principal = {"tenantId": "t", "clientId": "c", "secret": "${env.SP_SECRET}"}
+    principal = {"tenantId": GROUP, "clientId": OTHER, "secret": "${env.SP_SECRET}"}
     data["connections"] = [
         {
             "name": "sales-git",
@@ -174,10 +174,10 @@ def test_a_hostile_workspace_name_stays_a_name_in_every_output(bench: Bench) -> 
     exists(bench, workspaces=[*scenario, {"name": HOSTILE, "capacity": "F8"}])
     path = write_spec(bench, workspaces({"name": HOSTILE, "description": "x"}))
     comment = bench.run("plan", path, "--format", "markdown").out
-    assert f"`` workspaces/{HOSTILE} ``" in comment or f"``workspaces/{HOSTILE}``" in comment
+    assert f"``workspaces/{HOSTILE}``" in comment
     page = bench.run("plan", path, "--format", "html").out
     assert "<b>@team" not in page
-    assert "&lt;b&gt;@team&lt;/b&gt;" in page
+    assert "&lt;b&gt;@team `x`" in page
     graph = bench.run("graph", path).out
     assert "@" not in graph
     assert "<b>" not in graph

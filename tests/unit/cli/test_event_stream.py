@@ -238,12 +238,11 @@ def test_a_stream_that_cannot_be_written_ends_and_says_so_once(failure, said):
 
 
 def test_a_file_of_events_is_private_and_begins_anew(tmp_path):
-    """It names people and places."""
+    """It names people and places, and tells of one run only."""
     path = tmp_path / "events.jsonl"
-    path.write_text("old\n")
-    path.unlink()
-    with open_events(str(path), ()) as out:
-        out.write("new\n")
+    for text in ("first run\n", "new\n"):
+        with open_events(str(path), ()) as out:
+            out.write(text)
     assert "new\n" == path.read_text()
     assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 

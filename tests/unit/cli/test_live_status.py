@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -203,8 +204,11 @@ def test_what_has_no_size_is_taken_for_a_usual_one():
         assert (80, 24) == terminal_size(stream)
 
 
-def run_on_a_terminal(*words, term="xterm-256color"):
-    """Run a command on a pseudo terminal; returns the exit code, what it wrote, and the modes."""
+def run_on_a_terminal(*words, term="xterm-256color", interrupt_at=None):
+    """Run a command on a pseudo terminal; returns its code, what it wrote, and if modes are kept.
+
+    ``interrupt_at`` is the text after which it gets the signal of Ctrl-C, once.
+    """
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     command = [sys.executable, "-m", "reconciler", *map(str, words)]
@@ -214,6 +218,9 @@ def run_on_a_terminal(*words, term="xterm-256color"):
     while process.poll() is None or _waiting(ours):
         if _waiting(ours):
             written += os.read(ours, 65_536)
+        if interrupt_at is not None and interrupt_at in written.decode(errors="replace"):
+            process.send_signal(signal.SIGINT)
+            interrupt_at = None
     after = termios.tcgetattr(theirs)
     os.close(theirs)
     os.close(ours)
@@ -238,6 +245,18 @@ def test_on_a_terminal_an_apply_redraws_and_leaves_a_clean_screen(services, spec
     assert "Reading" not in screen.text
     assert ": done after" in screen.text.replace("\n", "")
     assert "Apply complete." == screen.text.splitlines()[-1]
+
+
+def test_ctrl_c_on_a_terminal_leaves_a_clean_screen(services, spec):
+    """Whatever was under way is gone from the screen, and the modes are as before."""
+    match = {"service": "fabric", "method": "GET", "route": "/v1/workspaces"}
+    services("faults", {"match": match, "hang": "before"})
+    code, written, same_modes = run_on_a_terminal("plan", spec, interrupt_at="Reading the live")
+    assert (130, True) == (code, same_modes)
+    screen = Screen()
+    screen.write(written)
+    assert "Reading" not in screen.text
+    assert screen.text.lstrip().startswith("Interrupted.")
 
 
 @pytest.mark.parametrize("words", [["--quiet"], ["--verbose"]])

@@ -134,3 +134,37 @@ def test_verbose_logs_requests_without_secrets(services, emulator, spec):
     assert "reconciler.http GET /v1/workspaces -> 200" in done.stderr
     assert emulator["token"] not in done.stdout + done.stderr
     assert "reconciler.http" not in done.stdout
+
+
+def test_events_follow_a_plan_and_its_apply(services, cli, spec, tmp_path):
+    """The same actions, from planned to complete; the file begins anew each time."""
+    stream = tmp_path / "events.jsonl"
+    assert 2 == cli("drift", spec, "--events", stream)[0]
+    assert "change_summary" == json.loads(stream.read_text().splitlines()[-1])["type"]
+    code, out, _ = cli("apply", spec, "--auto-approve", "--events", stream)
+    assert (0, "Apply complete.") == (code, out.splitlines()[-1])
+    kinds = [json.loads(line)["type"] for line in stream.read_text().splitlines()]
+    reading = ["read_start", "read_complete"]
+    acting = ["action_start", "action_complete"]
+    expected = ["version", *reading, "planned_action", "change_summary", *acting, *reading]
+    assert [*expected, "apply_summary"] == kinds
+
+
+def test_a_plan_file_is_checked_in_the_stream_before_it_is_applied(services, cli, spec, tmp_path):
+    """Planned, then read again, then acted on; a stale file ends in the reason."""
+    saved, stream = tmp_path / "p.json", tmp_path / "events.jsonl"
+    assert 0 == cli("plan", spec, "--out", saved)[0]
+    assert 0 == cli("apply", saved, "--events", stream)[0]
+    purposes = [json.loads(line).get("purpose") for line in stream.read_text().splitlines()]
+    assert ["check", "check", "verify", "verify"] == [p for p in purposes if p]
+    assert 3 == cli("apply", saved, "--events", stream)[0]
+    last = json.loads(stream.read_text().splitlines()[-1])
+    assert "plan_stale" == last["diagnostic"]["code"]
+
+
+def test_graph_plans_a_spec(services, cli, spec):
+    """The picture of what an apply would do, without a plan file."""
+    code, out, err = cli("graph", spec, "--format", "dot")
+    assert (0, "") == (code, err)
+    assert out.startswith("digraph plan {")
+    assert "create the workspace" in out

@@ -143,6 +143,7 @@ def test_known_tricks_stay_text(name):
     assert any(escape(name).strip() in inner for inner in page.inside)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_code_gives_a_name_back_as_it_is(text):
     """A code span holds exactly the escaped name, but for spaces that collapse."""
@@ -152,6 +153,7 @@ def test_code_gives_a_name_back_as_it_is(text):
     assert expected == [" ".join(inner.split()) for inner in page.inside]
 
 
+@settings(deadline=None)
 @given(texts)
 def test_prose_keeps_every_word(text):
     """Wrapping risky words loses none."""
