@@ -34,8 +34,8 @@ types: $(STAMP)
 layers: $(STAMP)
 	@$(BIN)/lint-imports
 
-schema: $(STAMP) ## Write schemas/spec.schema.json from the models
-	@$(BIN)/reconciler schema > schemas/spec.schema.json
+schema: $(STAMP) ## Write schemas/*.schema.json from the models
+	@VENV=$(VENV) scripts/write-schemas
 
 figures-emulator: $(STAMP) ## Measure the emulator with 1,000 workspaces
 	@$(BIN)/python benchmarks/emulator.py

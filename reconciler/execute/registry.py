@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.execute.handler import AnyHandler
-from reconciler.execute.handlers import deployments, git, pipelines, repositories, workspaces
+from reconciler.execute.handlers import deployments, git, pipelines, repositories, roles, workspaces
 from reconciler.plan import actions as a
 
 __all__ = ["handler_for"]
@@ -34,12 +34,12 @@ def handler_for(op: a.Op) -> AnyHandler:  # noqa: C901, PLR0912 - one case an op
             return workspaces.AssignCapacityHandler()
         case a.DeleteWorkspace():
             return workspaces.DeleteWorkspaceHandler()
-        case a.AddWorkspaceRole():
-            return workspaces.AddRoleHandler()
+        case a.AddWorkspaceRole() | a.AddPipelineRole():
+            return roles.AddRoleHandler()
         case a.UpdateWorkspaceRole():
-            return workspaces.UpdateRoleHandler()
-        case a.RemoveWorkspaceRole():
-            return workspaces.RemoveRoleHandler()
+            return roles.UpdateRoleHandler()
+        case a.RemoveWorkspaceRole() | a.RemovePipelineRole():
+            return roles.RemoveRoleHandler()
         case a.ConnectGit():
             return git.ConnectHandler()
         case a.InitializeGit():
@@ -60,10 +60,6 @@ def handler_for(op: a.Op) -> AnyHandler:  # noqa: C901, PLR0912 - one case an op
             return pipelines.UpdatePipelineHandler()
         case a.DeletePipeline():
             return pipelines.DeletePipelineHandler()
-        case a.AddPipelineRole():
-            return pipelines.AddPipelineRoleHandler()
-        case a.RemovePipelineRole():
-            return pipelines.RemovePipelineRoleHandler()
         case a.UpdateStage():
             return pipelines.UpdateStageHandler()
         case a.AssignStage():

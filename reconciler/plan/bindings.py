@@ -368,13 +368,27 @@ def _add_initialize(
         code="not_initialized",
         why="a connection must be initialised before its first sync",
         after_unknown=not (known and first == "nothing"),
-        outcomes=tuple(_OUTCOMES.values()) if not known else (_OUTCOMES.get(first, ""),),
+        outcomes=_initialize_outcomes(at, first, known=known),
         requests=2,
     )
     if first in ("update", "either"):
         _add_first_update(draft, at, content, live_workspace, known=known)
     if first in ("commit", "either"):
         _add_first_commit(draft, at, content, live_workspace)
+
+
+def _initialize_outcomes(at: _Binding, first: FirstSync, *, known: bool) -> tuple[str, ...]:
+    """Name what initialise may ask for, as far as both sides are known."""
+    if known:
+        return (_OUTCOMES[first],)
+    if first == "either":
+        return tuple(_OUTCOMES.values())
+    open_ends = (
+        (_OUTCOMES[first],) if first == "nothing" else (_OUTCOMES[first], _OUTCOMES["nothing"])
+    )
+    if first == "commit" and at.git.initialize is None:
+        return (*open_ends, "refused: both sides have items and initialize is unset")
+    return open_ends
 
 
 def _add_first_update(

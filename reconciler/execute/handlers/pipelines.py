@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from reconciler.clients.fabric.models import RoleAssignment, Stage, StageRequest
+from reconciler.clients.fabric.models import Stage, StageRequest
 from reconciler.clients.lro import Operation
 from reconciler.errors import ActionError, ApiError, NotFound, PreconditionMoved
 from reconciler.execute.handler import Handler, NotNeeded, expect
@@ -12,22 +12,18 @@ from reconciler.execute.run import Run
 from reconciler.ids import address, split_address
 from reconciler.plan.actions import (
     Action,
-    AddPipelineRole,
     AssignStage,
     CreatePipeline,
     DeletePipeline,
-    RemovePipelineRole,
     UnassignStage,
     UpdatePipeline,
     UpdateStage,
 )
 
 __all__ = [
-    "AddPipelineRoleHandler",
     "AssignStageHandler",
     "CreatePipelineHandler",
     "DeletePipelineHandler",
-    "RemovePipelineRoleHandler",
     "UnassignStageHandler",
     "UpdatePipelineHandler",
     "UpdateStageHandler",
@@ -115,62 +111,6 @@ class DeletePipelineHandler(Handler[DeletePipeline]):
         except NotFound:
             return "deleted; its workspaces stay"
         raise ActionError("the pipeline is still there", remedy="apply again")
-
-
-async def _role_of(run: Run, pipeline: str, principal_id: str) -> RoleAssignment | None:
-    listed = await run.fabric.pipelines.list_role_assignments(run.id_of(pipeline))
-    return next((r for r in listed if r.principal.id.lower() == principal_id.lower()), None)
-
-
-class AddPipelineRoleHandler(Handler[AddPipelineRole]):
-    """Assignments are listed first; Admin is the only role."""
-
-    @override
-    async def check(self, run: Run, action: Action, op: AddPipelineRole) -> None:
-        """See whether the principal has it."""
-        if await _role_of(run, op.pipeline, op.principal_id) is not None:
-            raise NotNeeded("the principal has the role")
-
-    @override
-    async def send(self, run: Run, action: Action, op: AddPipelineRole) -> Operation | None:
-        """POST the assignment."""
-        await run.fabric.pipelines.add_role_assignment(
-            run.id_of(op.pipeline),
-            principal_id=op.principal_id,
-            principal_type=op.principal_type,
-            role=op.role,
-        )
-        return None
-
-    @override
-    async def verify(self, run: Run, action: Action, op: AddPipelineRole) -> str:
-        """List assignments again."""
-        found = await _role_of(run, op.pipeline, op.principal_id)
-        expect(found, "the principal does not have the role")
-        return f"{op.role} granted"
-
-
-class RemovePipelineRoleHandler(Handler[RemovePipelineRole]):
-    """Repeatable: gone stays gone."""
-
-    @override
-    async def check(self, run: Run, action: Action, op: RemovePipelineRole) -> None:
-        """See whether there is anything to remove."""
-        if await _role_of(run, op.pipeline, op.principal_id) is None:
-            raise NotNeeded("the principal has no role")
-
-    @override
-    async def send(self, run: Run, action: Action, op: RemovePipelineRole) -> Operation | None:
-        """DELETE the assignment."""
-        await run.fabric.pipelines.delete_role_assignment(run.id_of(op.pipeline), op.principal_id)
-        return None
-
-    @override
-    async def verify(self, run: Run, action: Action, op: RemovePipelineRole) -> str:
-        """List assignments again."""
-        found = await _role_of(run, op.pipeline, op.principal_id)
-        expect(found is None, "the principal still has a role")
-        return "role removed"
 
 
 async def _stage(run: Run, pipeline: str, stage: str) -> Stage:

@@ -7,7 +7,6 @@ from typing_extensions import override
 from reconciler.clients.fabric.models import (
     GitCredentialKey,
     GitServicePrincipal,
-    RoleAssignment,
     Workspace,
 )
 from reconciler.clients.lro import Operation
@@ -23,26 +22,20 @@ from reconciler.execute.handler import Handler, NotNeeded, expect
 from reconciler.execute.run import Run
 from reconciler.plan.actions import (
     Action,
-    AddWorkspaceRole,
     AssignCapacity,
     CreateConnection,
     CreateWorkspace,
     DeleteWorkspace,
-    RemoveWorkspaceRole,
     UpdateWorkspace,
-    UpdateWorkspaceRole,
 )
 from reconciler.spec.models import ConnectionCreate
 from reconciler.spec.resolve import find_connection
 
 __all__ = [
-    "AddRoleHandler",
     "AssignCapacityHandler",
     "CreateConnectionHandler",
     "CreateWorkspaceHandler",
     "DeleteWorkspaceHandler",
-    "RemoveRoleHandler",
-    "UpdateRoleHandler",
     "UpdateWorkspaceHandler",
 ]
 
@@ -284,98 +277,3 @@ class DeleteWorkspaceHandler(Handler[DeleteWorkspace]):
         listed = await run.fabric.workspaces.list()
         expect(all(w.id != wanted for w in listed), "the workspace is still there")
         return "deleted"
-
-
-async def _role_of(run: Run, workspace: str, principal_id: str) -> RoleAssignment | None:
-    listed = await run.fabric.workspaces.list_role_assignments(run.id_of(workspace))
-    return next((r for r in listed if r.principal.id.lower() == principal_id.lower()), None)
-
-
-class AddRoleHandler(Handler[AddWorkspaceRole]):
-    """Assignments are listed first; a principal has one."""
-
-    @override
-    async def check(self, run: Run, action: Action, op: AddWorkspaceRole) -> None:
-        """See which role the principal has."""
-        found = await _role_of(run, op.workspace, op.principal_id)
-        if found is None:
-            return
-        if found.role == op.role:
-            raise NotNeeded(f"already {op.role}")
-        raise PreconditionMoved(
-            f"the principal has become {found.role} since the plan was made",
-            remedy="make a new plan",
-        )
-
-    @override
-    async def send(self, run: Run, action: Action, op: AddWorkspaceRole) -> Operation | None:
-        """POST the assignment."""
-        await run.fabric.workspaces.add_role_assignment(
-            run.id_of(op.workspace),
-            principal_id=op.principal_id,
-            principal_type=op.principal_type,
-            role=op.role,
-        )
-        return None
-
-    @override
-    async def verify(self, run: Run, action: Action, op: AddWorkspaceRole) -> str:
-        """List assignments again."""
-        found = await _role_of(run, op.workspace, op.principal_id)
-        expect(found and found.role == op.role, "the principal does not have the role")
-        return f"{op.role} granted"
-
-
-class UpdateRoleHandler(Handler[UpdateWorkspaceRole]):
-    """Repeatable: the same role again changes nothing."""
-
-    @override
-    async def check(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> None:
-        """See which role the principal has."""
-        found = await _role_of(run, op.workspace, op.principal_id)
-        if found is not None and found.role == op.role:
-            raise NotNeeded(f"already {op.role}")
-        if found is None or found.role != action.preconditions.get("role"):
-            raise PreconditionMoved(
-                f"the principal is {found.role if found else 'without a role'} now, the plan saw "
-                f"{action.preconditions.get('role')}",
-                remedy="make a new plan",
-            )
-
-    @override
-    async def send(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> Operation | None:
-        """PATCH the assignment; its id is the principal's."""
-        await run.fabric.workspaces.update_role_assignment(
-            run.id_of(op.workspace), op.principal_id, op.role
-        )
-        return None
-
-    @override
-    async def verify(self, run: Run, action: Action, op: UpdateWorkspaceRole) -> str:
-        """List assignments again."""
-        found = await _role_of(run, op.workspace, op.principal_id)
-        expect(found and found.role == op.role, "the principal does not have the role")
-        return f"role {op.role}"
-
-
-class RemoveRoleHandler(Handler[RemoveWorkspaceRole]):
-    """Repeatable: gone stays gone."""
-
-    @override
-    async def check(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> None:
-        """See whether there is anything to remove."""
-        if await _role_of(run, op.workspace, op.principal_id) is None:
-            raise NotNeeded("the principal has no role")
-
-    @override
-    async def send(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> Operation | None:
-        """DELETE the assignment."""
-        await run.fabric.workspaces.delete_role_assignment(run.id_of(op.workspace), op.principal_id)
-        return None
-
-    @override
-    async def verify(self, run: Run, action: Action, op: RemoveWorkspaceRole) -> str:
-        """List assignments again."""
-        found = await _role_of(run, op.workspace, op.principal_id)
-        expect(found is None, "the principal still has a role")
-        return "role removed"
