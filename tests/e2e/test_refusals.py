@@ -297,6 +297,22 @@ def test_a_github_directory_that_is_missing_is_explained(bench: Bench) -> None:
     assert ["/v1/workspaces/{workspaceId}/assignToCapacity"] == effects
 
 
+def test_both_sides_filled_on_github_leave_the_workspace_as_it_was(bench: Bench) -> None:
+    """Guards that a refusal only initialise can give takes the connection back."""
+    exists(bench)
+    data = workspaces(
+        {"name": "Loose", "capacity": "F8", "git": {**HUB, "credentials": {"connection": "hub"}}}
+    )
+    before = bench.items("Loose")
+    text = bench.apply(write_spec(bench, data), expect=1).text
+    assert "both the workspace and the directory have content" in text
+    assert "the connection was taken back" in text
+    assert "set git.initialize to PreferRemote or PreferWorkspace" in text
+    connection = bench.fabric("GET", f"/workspaces/{bench.workspace_id('Loose')}/git/connection")
+    assert "NotConnected" == connection["gitConnectionState"]
+    assert before == bench.items("Loose")
+
+
 def test_a_secret_that_is_not_set_is_told_before_any_write(bench: Bench) -> None:
     """Guards that apply does not stop half way for want of a variable, and never shows one."""
     exists(bench)

@@ -56,6 +56,8 @@ __all__ = [
 ]
 
 _PLAN_AGAIN = "make a new plan"
+# Source: fabric-api.md section 6.4 (both sides filled, no strategy), field, verified verbatim.
+_NO_STRATEGY = "MissingInitializationStrategy"
 # A connection made moments ago is sometimes not yet seen by connect.
 # Source: fabric-api.md section 6.3, field (terraform-provider-fabric issue 784).
 _CONNECT_TRIES = 4
@@ -102,7 +104,7 @@ def _explain(error: ApiError, target: GitTarget) -> ActionError:
             remedy="see that repository, branch and directory exist (the directory needs a file in "
             "it; branch and directory are case-sensitive) and that the connection may read them",
         )
-    if "MissingInitializationStrategy" in codes:
+    if _NO_STRATEGY in codes:
         return ActionError(
             "both the workspace and the directory have content, and the spec does not say which "
             "side wins",
@@ -170,6 +172,7 @@ class ConnectHandler(Handler[ConnectGit]):
             binding.target is not None and binding.target.key() == target.key(),
             f"the workspace is not connected to {target.describe()}",
         )
+        run.made.add(action.id)
         return f"connected to {target.describe()}"
 
 
@@ -195,8 +198,21 @@ class InitializeHandler(Handler[InitializeGit]):
 
     @override
     async def send(self, run: Run, action: Action, op: InitializeGit) -> Operation | None:
-        """POST initializeConnection and keep what it asks for."""
-        await _initialize(run, op.workspace, op.strategy, _NOWHERE)
+        """POST initializeConnection and keep what it asks for.
+
+        Where the provider cannot be looked at before (GitHub), a missing strategy shows only
+        here; then a connection of this run is taken back, so that the refusal leaves nothing.
+        """
+        try:
+            await _initialize(run, op.workspace, op.strategy, _NOWHERE)
+        except ActionError as e:
+            refused = isinstance(e.__cause__, ApiError) and _NO_STRATEGY in e.__cause__.codes
+            if refused and f"git.connect:{action.address}" in run.made:
+                await run.fabric.git.disconnect(run.id_of(op.workspace))
+                raise ActionError(
+                    f"{e.message}; the connection was taken back", remedy=e.remedy
+                ) from e
+            raise
         return None
 
     @override
