@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-__all__ = ["same_name", "same_source"]
+__all__ = ["same_name", "same_source", "strip_userinfo"]
 
 
 def same_name(a: str, b: str) -> bool:
@@ -23,14 +23,28 @@ def same_source(a: str, b: str) -> bool:
     case-sensitive. For comparison only: never send the normalised form.
     Source: azure-devops-import.md section 3, last paragraph.
     """
-    return _source_key(a) == _source_key(b)
+    return _comparable(a) == _comparable(b)
 
 
-def _source_key(url: str) -> tuple[str, str, int | None, str]:
-    parts = urlsplit(url.strip())
+def strip_userinfo(url: str) -> str:
+    """Return ``url`` without user name and password; other text is returned as it is."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    # Not urlsplit: a password may hold characters that make it fail or split elsewhere.
+    cut = min((i for i in map(rest.find, "/?#") if i >= 0), default=len(rest))
+    return f"{scheme}://{rest[:cut].rpartition('@')[2]}{rest[cut:]}"
+
+
+def _comparable(url: str) -> tuple[str | int | None, ...]:
+    stripped = strip_userinfo(url.strip())
+    try:
+        parts = urlsplit(stripped)
+    except ValueError:
+        return (stripped,)
     try:
         port = parts.port
     except ValueError:
         port = None
-    path = parts.path.rstrip("/").removesuffix(".git")
-    return parts.scheme.lower(), (parts.hostname or "").lower(), port, path
+    path = parts.path.rstrip("/").removesuffix(".git").rstrip("/")
+    return parts.scheme.lower(), (parts.hostname or "").lower(), port, path, parts.query

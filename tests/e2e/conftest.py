@@ -6,16 +6,13 @@ emulator runs at speed ``instant``, so nothing here waits for more than its own 
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from bench import EXAMPLES, REPOSITORY, Bench, Result, write_item, write_notebooks
+from emulator_process import running_emulator
 
 __all__ = ["EXAMPLES", "REPOSITORY", "Bench", "Result", "write_item", "write_notebooks"]
 
@@ -24,26 +21,8 @@ __all__ = ["EXAMPLES", "REPOSITORY", "Bench", "Result", "write_item", "write_not
 def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Start one emulator process; yields its ready file."""
     folder = tmp_path_factory.mktemp("emulator")
-    ready_file = folder / "ready.json"
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "reconciler", "emulator"),
-            *("--ready-file", str(ready_file), "--speed", "instant"),
-        ],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    end = time.monotonic() + 30
-    while not ready_file.exists():
-        assert process.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < end, "the emulator did not become ready"
-        time.sleep(0.02)
-    yield json.loads(ready_file.read_text())
-    process.terminate()
-    process.wait(10)
-    log.close()
-    assert "Traceback" not in (folder / "log").read_text(), (folder / "log").read_text()
+    with running_emulator(folder) as ready:
+        yield ready
 
 
 @pytest.fixture

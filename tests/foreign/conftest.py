@@ -7,15 +7,12 @@ emulator checks tokens (``--auth entra``), so every program signs in first.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from emulator_process import running_emulator
 from foreign_bench import APPLICATION, TENANT, Foreign, write_notebook
 
 
@@ -23,26 +20,8 @@ from foreign_bench import APPLICATION, TENANT, Foreign, write_notebook
 def proxied_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Start one emulator with a proxy; yields its ready file."""
     folder = tmp_path_factory.mktemp("foreign")
-    ready_file = folder / "ready.json"
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "reconciler", "emulator", "--speed", "instant"),
-            *("--ready-file", str(ready_file), "--proxy", "--auth", "entra"),
-        ],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    end = time.monotonic() + 30
-    while not ready_file.exists():
-        assert process.poll() is None, (folder / "log").read_text()
-        assert time.monotonic() < end, "the emulator did not become ready"
-        time.sleep(0.02)
-    yield json.loads(ready_file.read_text())
-    process.terminate()
-    process.wait(10)
-    log.close()
-    assert "Traceback" not in (folder / "log").read_text(), (folder / "log").read_text()
+    with running_emulator(folder, "--proxy", "--auth", "entra") as ready:
+        yield ready
 
 
 @pytest.fixture

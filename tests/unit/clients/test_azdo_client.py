@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from reconciler.clients.azdo.client import AzdoClient
 from reconciler.clients.azdo.models import ZERO_OBJECT_ID, FileChange, ProjectRef, RefUpdate
-from reconciler.clients.azdo.urls import same_source, strip_userinfo
 from reconciler.clients.azdo.versions import SERVER_VERSIONS, Resource, api_version
 from reconciler.clients.http import Service
+from reconciler.diff.normalise import same_source, strip_userinfo
 from reconciler.errors import (
     ApiError,
     Conflict,
