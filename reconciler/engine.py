@@ -16,12 +16,32 @@ from urllib.parse import urlsplit
 from reconciler._version import __version__
 from reconciler.clients.auth import devops_credential, fabric_credential
 from reconciler.clients.http import Service, Transport
+from reconciler.clients.lro import OperationState
 from reconciler.clients.services import Services
 from reconciler.clock import Clock, SystemClock
-from reconciler.errors import PlanRefused, PlanStale, ReconcilerError, SpecError
+from reconciler.errors import (
+    JournalError,
+    OperationTimedOut,
+    PlanRefused,
+    PlanStale,
+    ReconcilerError,
+    SpecError,
+)
 from reconciler.execute.events import ActionOutcome, ApplyResult, Listener, Outcome
 from reconciler.execute.executor import execute
+from reconciler.execute.resume import Reattached, reattach
 from reconciler.execute.run import Run
+from reconciler.execute.stop import Stop
+from reconciler.journal.read import (
+    JournalFile,
+    journals_of,
+    read_journal,
+    still_open,
+    unfinished,
+)
+from reconciler.journal.records import ResumedRecord, RunRecord
+from reconciler.journal.write import FileJournal, Journal, NoJournal
+from reconciler.live.patience import Patience
 from reconciler.live.read import read_estate
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
@@ -37,12 +57,16 @@ __all__ = [
     "ReadFinished",
     "ReadStarted",
     "Settings",
+    "Takeover",
     "apply_plan",
     "apply_spec",
     "check_plan_file",
+    "estate_of",
     "exit_code_of",
     "load",
+    "look_at_operation",
     "make_plan",
+    "take_over",
 ]
 
 DEFAULT_FABRIC_URL = "https://api.fabric.microsoft.com"
@@ -74,6 +98,10 @@ def _unheard(_: ReadStarted | ReadFinished) -> None:
     """Listen to nothing."""
 
 
+def _untold(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run takes from outside the spec.
@@ -85,6 +113,9 @@ class Settings:
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
         on_read: is told when live starts and ends being read.
+        journals: where journals are kept; None for a run that keeps none.
+        stop: how the caller asks an apply to stop.
+        tell: is told in a sentence what an apply waits for before it plans.
     """
 
     environ: Mapping[str, str]
@@ -96,6 +127,9 @@ class Settings:
     reads: int = 16
     clock: Clock = field(default_factory=SystemClock)
     on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
+    journals: Path | None = None
+    stop: Stop = field(default_factory=Stop)
+    tell: Callable[[str], None] = _untold
 
     def endpoints(self, estate: Estate | None = None) -> dict[str, str]:
         """Return the base URLs in force.
@@ -127,7 +161,7 @@ def load(
 
 
 @asynccontextmanager
-async def _services(settings: Settings, estate: Estate) -> AsyncIterator[Services]:
+async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[Services]:
     endpoints = settings.endpoints(estate)
     fabric_auth = fabric_credential(settings.environ, mode=settings.auth, clock=settings.clock)
     devops_auth = devops_credential(settings.environ, mode=settings.auth, clock=settings.clock)
@@ -160,11 +194,22 @@ _CALL_DEADLINE_S = 300.0
 
 
 async def _plan_with(
-    services: Services, wanted: PlanInput, settings: Settings, purpose: Purpose
+    services: Services,
+    wanted: PlanInput,
+    settings: Settings,
+    purpose: Purpose,
+    *,
+    patient: bool = True,
 ) -> Plan:
+    """Read and plan; ``patient`` waits until nothing moves, which a mere plan does not."""
     began_s = settings.clock.monotonic_s()
     settings.on_read(ReadStarted(purpose))
-    snapshot = await read_estate(wanted.estate, services, reads=settings.reads)
+    patience = Patience(
+        settings.clock, settings.timeout_s, lambda what: settings.tell(f"Waiting for {what}.")
+    )
+    snapshot = await read_estate(
+        wanted.estate, services, reads=settings.reads, patience=patience if patient else None
+    )
     plan = build_plan(wanted, snapshot)
     plan = with_diagnostics(plan, protected_destroys(plan, wanted.estate))
     settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
@@ -204,14 +249,23 @@ def _input_of_plan(plan: Plan) -> PlanInput:
     )
 
 
+def estate_of(plan: Plan) -> Estate:
+    """Return the resolved spec that a plan embeds."""
+    return _input_of_plan(plan).estate
+
+
 async def make_plan(
     loaded: LoadResult,
     settings: Settings,
     *,
     target: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    patient: bool = False,
 ) -> Plan:
     """Read the live state and compute the plan.
+
+    Args:
+        patient: wait for the end of running updates and deployments first, as an apply must.
 
     Raises:
         SpecError: the spec is invalid; it carries the diagnostics.
@@ -220,7 +274,17 @@ async def make_plan(
     """
     wanted = _input_of(loaded, settings, target, exclude)
     async with _services(settings, wanted.estate) as services:
-        return await _plan_with(services, wanted, settings, "plan")
+        return await _plan_with(services, wanted, settings, "plan", patient=patient)
+
+
+async def look_at_operation(operation_id: str, settings: Settings) -> OperationState:
+    """Ask the service once how a long-running operation stands.
+
+    Raises:
+        OperationError: the service does not know it, or no longer.
+    """
+    async with _services(settings, None) as services:
+        return await services.fabric.operations.get_state(operation_id)
 
 
 def exit_code_of(plan: Plan) -> int:
@@ -229,6 +293,99 @@ def exit_code_of(plan: Plan) -> int:
     if any(d.code != PROTECTED for d in errors) or plan.unknown:
         return 1
     return 3 if errors else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What an apply found of earlier runs, and where it notes its own steps.
+
+    Attributes:
+        unfinished: the runs that were cut off, newest first.
+        reattached: what came of the operations they had left under way.
+        damaged: why an earlier journal could not be used; the live state is read in any case.
+    """
+
+    journal: Journal
+    unfinished: tuple[RunRecord, ...] = ()
+    reattached: tuple[Reattached, ...] = ()
+    damaged: str = ""
+
+
+async def take_over(estate: Estate, settings: Settings) -> Takeover:
+    """Find what earlier applies of this estate left under way, and wait for its end.
+
+    Raises:
+        OperationTimedOut: an operation of an earlier run still runs when the time is over.
+        JournalError: a journal cannot be written.
+        ClientError: the service cannot be reached. In all three nothing was written there.
+    """
+    if settings.journals is None:
+        return Takeover(NoJournal())
+    found: list[JournalFile] = []
+    damaged = ""
+    try:
+        found.extend(unfinished(settings.journals, estate.metadata.name))
+    except JournalError as error:
+        damaged = error.message
+    endpoints = settings.endpoints(estate)
+    journal = FileJournal(
+        directory=settings.journals,
+        estate=estate.metadata.name,
+        endpoints=endpoints,
+        version=__version__,
+        clock=settings.clock,
+        resumes=tuple(j.run.run for j in found),
+    )
+    here = [j for j in found if j.run.endpoints.get("fabric") == endpoints["fabric"]]
+    waiting = [o for o in still_open(here) if o.service == "fabric"]
+    results: tuple[Reattached, ...] = ()
+    if waiting:
+        async with _services(settings, estate) as services:
+            results = await reattach(
+                services,
+                waiting,
+                timeout_s=settings.timeout_s,
+                tell=lambda o, state: settings.tell(
+                    f"Waiting for {o.kind} {o.address} of run {o.run} ({state})."
+                ),
+            )
+    for one in results:
+        journal.resumed(
+            ResumedRecord(
+                at=settings.clock.now(),
+                run=one.operation.run,
+                action=one.operation.action,
+                operation_id=one.operation.operation_id,
+                outcome=one.outcome,
+                text=one.text,
+            )
+        )
+    running = [r for r in results if r.outcome == "running"]
+    if running:
+        raise OperationTimedOut(
+            f"{running[0].operation.kind} {running[0].operation.address} of run "
+            f"{running[0].operation.run} is still running: {running[0].text}",
+            operation_id=running[0].operation.operation_id,
+            remedy="apply again later, or with a longer --timeout; nothing was written",
+        )
+    return Takeover(journal, tuple(j.run for j in found), results, damaged)
+
+
+def _used_by(plan: Plan, settings: Settings) -> str | None:
+    """Return the run that has already begun to carry out a plan file, if a journal tells."""
+    if settings.journals is None or not plan.actions:
+        return None
+    for path in journals_of(settings.journals, plan.spec.name):
+        try:
+            journal = read_journal(path)
+        except JournalError:
+            continue  # live state is compared in any case
+        if journal is None or not journal.intents:
+            continue
+        used = {(p.fingerprint, p.created_at) for p in journal.plans}
+        if (plan.fingerprint, plan.created_at) in used:  # the same plan may be made anew later
+            return journal.run.run
+    return None
 
 
 async def check_plan_file(plan: Plan, settings: Settings) -> None:
@@ -241,6 +398,12 @@ async def check_plan_file(plan: Plan, settings: Settings) -> None:
     estate = _input_of_plan(plan).estate
     # Another tool or another service: what is there says nothing about this plan.
     _refuse_stale(_made_for_another(plan, settings, estate))
+    used = _used_by(plan, settings)
+    if used is not None:
+        raise PlanStale(
+            f"the plan is stale: run {used} has used it already, and a plan file is applied once",
+            remedy=f"see what it did with: reconciler runs show {used}; then make a new plan",
+        )
     moved = _edited(plan)
     async with _services(settings, estate) as services:
         now = await _plan_with(services, _input_of_plan(plan), settings, "check")
@@ -367,8 +530,13 @@ def _check_applyable(plan: Plan, estate: Estate, settings: Settings) -> None:
         )
 
 
-async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> ApplyResult:
+async def apply_plan(
+    plan: Plan, settings: Settings, *, listener: Listener, journal: Journal | None = None
+) -> ApplyResult:
     """Carry out exactly this plan, then plan again and compare.
+
+    Args:
+        journal: what the run notes; the caller ends it.
 
     Raises:
         PlanRefused: policy forbids it.
@@ -377,6 +545,14 @@ async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> A
     """
     wanted = _input_of_plan(plan)
     _check_applyable(plan, wanted.estate, settings)
+    journal = journal or NoJournal()
+    journal.plan(
+        fingerprint=plan.fingerprint,
+        created_at=plan.created_at,
+        digest=plan.spec.digest,
+        caller=plan.caller,
+        actions=len(plan.actions),
+    )
     async with _services(settings, wanted.estate) as services:
         run = Run(
             services=services,
@@ -385,8 +561,12 @@ async def apply_plan(plan: Plan, settings: Settings, *, listener: Listener) -> A
             environ=settings.environ,
             timeout_s=settings.timeout_s,
             bindings=dict(plan.bindings),
+            journal=journal,
+            stop=settings.stop,
         )
         outcomes = await execute(run, parallelism=settings.parallelism, listener=listener)
+        if settings.stop.requested:
+            return ApplyResult(outcomes, interrupted=True)
         if not all(o.ok for o in outcomes):
             return ApplyResult(outcomes)
         try:
@@ -421,6 +601,7 @@ async def apply_spec(
     listener: Listener,
     target: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    journal: Journal | None = None,
 ) -> ApplyResult:
     """Carry out a plan; plan again, three times at most, when something moved under it.
 
@@ -430,11 +611,12 @@ async def apply_spec(
         PlanRefused: policy forbids it, or the new plan would destroy more.
     """
     approved = {a.id for a in plan.actions if a.destructive}
-    result = await apply_plan(plan, settings, listener=listener)
+    journal = journal or NoJournal()
+    result = await apply_plan(plan, settings, listener=listener, journal=journal)
     for _ in range(_REPLANS):
-        if not any(o.outcome is Outcome.REFUSED for o in result.outcomes):
+        if result.interrupted or not any(o.outcome is Outcome.REFUSED for o in result.outcomes):
             break
-        plan = await make_plan(loaded, settings, target=target, exclude=exclude)
+        plan = await make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
         if any(d.severity == "error" for d in plan.diagnostics):
             break
         more = sorted({a.id for a in plan.actions if a.destructive} - approved)
@@ -444,7 +626,7 @@ async def apply_spec(
                 remedy="look at the new plan and approve it: reconciler apply again",
             )
         before = [o for o in result.outcomes if o.outcome is Outcome.DONE]
-        result = await apply_plan(plan, settings, listener=listener)
+        result = await apply_plan(plan, settings, listener=listener, journal=journal)
         result = replace(result, outcomes=_joined(before, result.outcomes))
     return result
 

@@ -20,6 +20,8 @@
         OperationTimedOut               1   it was still running when the time allowed ran out
       ActionError                       1   an action cannot be done; carries what to do about it
         PreconditionMoved               3   what the action relied on changed before it was sent
+      JournalError                      1   a run's journal cannot be written or read
+        JournalDamaged                  1   a line of it is no record
       InternalError                     1   a bug
 
 Users' mistakes in a spec are diagnostics, collected and shown together; exceptions are for
@@ -44,6 +46,8 @@ __all__ = [
     "DependencyCycle",
     "Forbidden",
     "InternalError",
+    "JournalDamaged",
+    "JournalError",
     "NotFound",
     "OperationError",
     "OperationFailed",
@@ -236,6 +240,14 @@ class PreconditionMoved(ActionError):
     """What the plan saw is no longer so; nothing was sent."""
 
     exit_code = 3
+
+
+class JournalError(ReconcilerError):
+    """A run's journal cannot be written or read; what was not noted is not sent."""
+
+
+class JournalDamaged(JournalError):
+    """A journal holds something that is no record, other than a last line that was cut off."""
 
 
 class InternalError(ReconcilerError):

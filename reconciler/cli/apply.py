@@ -19,12 +19,15 @@ from reconciler.cli.common import (
 )
 from reconciler.cli.console import Console
 from reconciler.cli.session import Session
+from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanRefused
 from reconciler.execute.events import ApplyResult, Outcome
+from reconciler.journal.write import Journal
 from reconciler.plan.plan import Plan
 from reconciler.render.as_text import render_plan
 from reconciler.render.result_text import is_verified, render_result
 from reconciler.render.words import count
+from reconciler.spec.models import Estate
 
 __all__ = ["exit_code", "run"]
 
@@ -50,22 +53,32 @@ def _apply_spec(args: Namespace, session: Session) -> int:
         return report_invalid(loaded, console)
     settings = session.settings
     target, exclude = tuple(args.target), tuple(args.exclude)
-    plan = session.run(engine.make_plan(loaded, settings, target=target, exclude=exclude))
+    journal = _take_over(loaded.estate, session)
+    plan = session.run(
+        engine.make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
+    )
     session.planned(plan, tell_warnings(loaded.diagnostics, plan, console))
     # Who is asked must see what for, however quiet it was meant to be.
     quiet = console.quiet and (args.auto_approve or not plan.actions)
     console.write(render_plan(plan, paint=console.paint, quiet=quiet))
     if (code := _settled(plan)) is not None:
+        _close(journal, plan, code)
         return code
     if not args.auto_approve:
         _approve(console)
     _leave_a_line(console)
     result = session.run(
         engine.apply_spec(
-            loaded, plan, settings, listener=session.on_action, target=target, exclude=exclude
+            loaded,
+            plan,
+            settings,
+            listener=session.on_action,
+            target=target,
+            exclude=exclude,
+            journal=journal,
         )
     )
-    return _finish(plan, result, session)
+    return _finish(plan, result, session, journal)
 
 
 def _apply_file(args: Namespace, path: Path, session: Session) -> int:
@@ -83,13 +96,54 @@ def _apply_file(args: Namespace, path: Path, session: Session) -> int:
             remedy="review it with: reconciler show, then approve it with --auto-approve",
         )
     _leave_a_line(console)
-    result = session.run(_check_and_apply(plan, session))
-    return _finish(plan, result, session)
+    journal = _take_over(engine.estate_of(plan), session)
+    result = session.run(_check_and_apply(plan, session, journal))
+    return _finish(plan, result, session, journal)
 
 
-async def _check_and_apply(plan: Plan, session: Session) -> ApplyResult:
-    await engine.check_plan_file(plan, session.settings)
-    return await engine.apply_plan(plan, session.settings, listener=session.on_action)
+async def _check_and_apply(plan: Plan, session: Session, journal: Journal) -> ApplyResult:
+    settings = session.settings
+    await engine.check_plan_file(plan, settings)
+    return await engine.apply_plan(plan, settings, listener=session.on_action, journal=journal)
+
+
+def _take_over(estate: Estate, session: Session) -> Journal:
+    """Wait for what earlier applies left under way, and tell of it."""
+    taken = session.run(engine.take_over(estate, session.settings))
+    found = [
+        Diagnostic(
+            Severity.WARNING,
+            "run_taken_over",
+            f"Run {run.run} of {run.at:%Y-%m-%d %H:%M} UTC was cut off; this one takes over.",
+            f"See what it did with: reconciler runs show {run.run}",
+        )
+        for run in taken.unfinished
+    ]
+    found += [
+        Diagnostic(
+            Severity.WARNING,
+            "operation_taken_over",
+            f"{r.operation.kind} {r.operation.address} of run {r.operation.run}: {r.outcome}.",
+            r.text,
+        )
+        for r in taken.reattached
+    ]
+    if taken.damaged:
+        found.append(
+            Diagnostic(
+                Severity.WARNING,
+                "journal_damaged",
+                f"An earlier journal cannot be used: {taken.damaged}.",
+                "The live state is read in any case. Move the file away to end this warning.",
+            )
+        )
+    session.warn(found)
+    return taken.journal
+
+
+def _close(journal: Journal, plan: Plan, code: int) -> None:
+    """End a run that had nothing to carry out."""
+    journal.end("complete" if code == 0 and not plan.actions else "failed")
 
 
 def _settled(plan: Plan) -> int | None:
@@ -119,8 +173,12 @@ def _leave_a_line(console: Console) -> None:
         console.write("\n")
 
 
-def _finish(plan: Plan, result: ApplyResult, session: Session) -> int:
+def _finish(plan: Plan, result: ApplyResult, session: Session, journal: Journal) -> int:
     console, code = session.console, exit_code(plan, result)
+    if result.interrupted:
+        journal.end("interrupted")
+    else:
+        journal.end("complete" if code == 0 else "failed")
     _leave_a_line(console)
     console.write(render_result(result, paint=console.paint, quiet=console.quiet))
     session.applied(result, code)
@@ -130,10 +188,12 @@ def _finish(plan: Plan, result: ApplyResult, session: Session) -> int:
 def exit_code(plan: Plan, result: ApplyResult) -> int:
     """Return the exit code of an apply.
 
-    3 only when every action that ran was refused before it was sent, so that nothing was
-    written; 0 only when all is done, verified by a complete second plan, and nothing of the first
-    plan was unknown.
+    130 when it was asked to stop; 3 only when every action that ran was refused before it was
+    sent, so that nothing was written; 0 only when all is done, verified by a complete second
+    plan, and nothing of the first plan was unknown.
     """
+    if result.interrupted:
+        return 130
     if is_verified(result) and not plan.unknown:
         return 0
     ran = {o.outcome for o in result.outcomes} - {Outcome.SKIPPED, Outcome.NOT_NEEDED}

@@ -44,6 +44,7 @@ def settings_of(args: Namespace) -> engine.Settings:
         auth=args.auth,
         parallelism=args.parallelism,
         timeout_s=args.timeout,
+        journals=getattr(args, "journal", None),
     )
 
 

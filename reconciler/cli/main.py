@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ReconcilerError as error:
         return _fail(error)
     except KeyboardInterrupt:
+        _let_it_end()
         sys.stderr.write("\nInterrupted. What a service has accepted goes on there; plan again.\n")
         return _INTERRUPTED
     except BrokenPipeError:
@@ -98,6 +99,17 @@ def _never_fail_to_encode(stream: TextIO) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+
+
+def _let_it_end() -> None:
+    """Ignore further signals: the process is ending, and another one would only add noise."""
+    import signal  # noqa: PLC0415 - only when interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:  # noqa: SIM105 - contextlib costs start-up time
+            signal.signal(number, signal.SIG_IGN)
+        except ValueError:  # not in the main thread: nobody signals it
+            pass
 
 
 def _flush() -> None:

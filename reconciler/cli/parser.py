@@ -41,6 +41,9 @@ PLANNING_FLAGS = {
 }
 """Flags that shape a plan, by attribute; they mean nothing for a plan that is already made."""
 
+JOURNALS = ".reconciler/journals"
+"""Where journals are kept, in the working folder."""
+
 _FORMATS = ("text", "json", "markdown", "html")
 
 _EXIT_CODES = """\
@@ -121,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     _drift(command("drift", "Tell how live differs from the spec; reads only."))
     _show(command("show", "Show a plan file again."))
     _graph(command("graph", "Print the graph of a plan: what waits for what."))
+    _runs(command("runs", "List the journals of past applies, or show one run or operation."))
     _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
     _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
     _output(command("demo", "Play the whole story on the emulator, in under a minute."))
@@ -166,6 +170,7 @@ def _apply(sub: argparse.ArgumentParser) -> None:
     _variables(sub)
     _selection(sub)
     _events(sub)
+    _journal(sub)
     _services(sub)
     _output(sub)
 
@@ -197,6 +202,24 @@ def _graph(sub: argparse.ArgumentParser) -> None:
     _variables(sub)
     _selection(sub)
     _format(sub, "mermaid", "dot")
+    _services(sub)
+    _output(sub)
+
+
+def _runs(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "what",
+        nargs="*",
+        metavar="show ID",
+        help="nothing for the list; 'show ID' for one run (the beginning of its id is enough)",
+    )
+    sub.add_argument(
+        "--operation",
+        metavar="ID",
+        help="with show: how a long-running operation stands, asked of the service",
+    )
+    _format(sub, "text", "json")
+    _journal(sub)
     _services(sub)
     _output(sub)
 
@@ -306,6 +329,16 @@ def _events(sub: argparse.ArgumentParser) -> None:
         "--events",
         metavar="FILE",
         help="also write what happens as JSON lines; with -, to stdout, and text goes to stderr",
+    )
+
+
+def _journal(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--journal",
+        type=_path,
+        default=JOURNALS,
+        metavar="DIR",
+        help=f"where the journals of runs are kept (default: {JOURNALS})",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler import engine
 from reconciler.cli.common import settings_of
 from reconciler.cli.console import Console
+from reconciler.cli.interrupts import run_until_stopped
 from reconciler.cli.live_status import LiveStatus, StatusLines, terminal_size
 from reconciler.cli.progress import Progress
 from reconciler.clock import Clock
@@ -24,6 +25,8 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.errors import UsageError
 from reconciler.execute.events import ActionFinished, ApplyResult, Event
 from reconciler.plan.plan import Plan
+from reconciler.render.as_text import render_findings
+from reconciler.render.terminal import escape
 from reconciler.spec.load import LoadResult
 
 if TYPE_CHECKING:  # the stream's records cost start-up time that only --events should
@@ -46,6 +49,7 @@ class Session:
     events: EventStream | None = None
     status: LiveStatus | None = None
     progress: Progress | None = None
+    told: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, args: Namespace, *, taken: Iterable[Path] = ()) -> Session:
@@ -76,7 +80,7 @@ class Session:
         in_place = console.in_place and (console.out.isatty() or not writes_lines)
         status = _status(console, settings.clock, progress) if in_place else None
         session = cls(args.command, console, settings, events, status, progress)
-        session.settings = replace(settings, on_read=session.on_read)
+        session.settings = replace(settings, on_read=session.on_read, tell=session.tell)
         return session
 
     def __enter__(self) -> Session:
@@ -99,7 +103,19 @@ class Session:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, keeping the status of a terminal up to date."""
-        return asyncio.run(self._with_status(work))
+        return run_until_stopped(self._with_status(work), self.settings.stop, say=self.say)
+
+    def say(self, text: str) -> None:
+        """Write to stderr, not into the status of a terminal."""
+        if self.status is not None:
+            self.status.clear()
+        self.console.complain(text)
+
+    def tell(self, sentence: str) -> None:
+        """Tell what is waited for before a plan is made; each sentence once."""
+        if sentence not in self.told and not self.console.quiet:
+            self.told.add(sentence)
+            self.say(f"{escape(sentence)}\n")
 
     async def _with_status(self, work: Coroutine[Any, Any, T]) -> T:
         if self.status is None:
@@ -136,6 +152,13 @@ class Session:
         """Tell the event stream what is wrong with an invalid spec."""
         if self.events is not None:
             self.events.found(loaded.diagnostics)
+
+    def warn(self, found: Sequence[Diagnostic]) -> None:
+        """Tell people and the event stream of what is no part of the plan."""
+        if self.events is not None:
+            self.events.found(found)
+        if found and not self.console.quiet:
+            self.say(render_findings(found, paint=self.console.paint_err) + "\n")
 
     def planned(self, plan: Plan, fresh: Sequence[Diagnostic] = ()) -> None:
         """Tell the event stream of a plan, and of the spec's findings it does not hold."""

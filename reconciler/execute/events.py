@@ -95,12 +95,14 @@ class ApplyResult:
         after: the plan computed again when all was done; None when it could not be.
         still_needed: ids of actions this run executed that the second plan still has: an error.
         residual: ids of deployments whose items differ straight after a successful deployment.
+        interrupted: somebody asked it to stop; what was under way has been waited for.
     """
 
     outcomes: tuple[ActionOutcome, ...]
     after: Plan | None = None
     still_needed: tuple[str, ...] = ()
     residual: tuple[str, ...] = ()
+    interrupted: bool = False
 
     @property
     def ok(self) -> bool:

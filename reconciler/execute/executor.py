@@ -89,9 +89,11 @@ class _Walk:
         ready = deque(a for a, count in waiting.items() if count == 0)
         outcomes: dict[str, ActionOutcome] = {}
         running: dict[asyncio.Task[ActionOutcome], str] = {}
+        stop = self.run.stop
+        stop.executing = True
         try:
-            while ready or running:
-                while ready and len(running) < self.parallelism:
+            while (ready and not stop.requested) or running:
+                while ready and len(running) < self.parallelism and not stop.requested:
                     action = actions[ready.popleft()]
                     blocker = _blocker(action, outcomes)
                     if blocker is not None:
@@ -99,6 +101,7 @@ class _Walk:
                         _release(action.id, followers, waiting, ready)
                         continue
                     running[asyncio.create_task(self._one(action))] = action.id
+                stop.under_way = len(running)
                 if not running:
                     continue
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -107,15 +110,27 @@ class _Walk:
                     self._finish(actions[action_id], task.result(), outcomes)
                     _release(action_id, followers, waiting, ready)
         finally:
+            stop.executing, stop.under_way = False, 0
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+        for action in actions.values():
+            if action.id not in outcomes:
+                self._finish(action, _not_started(action), outcomes)
         return tuple(outcomes[a] for a in actions)
 
     def _finish(
         self, action: Action, outcome: ActionOutcome, outcomes: dict[str, ActionOutcome]
     ) -> None:
         outcomes[action.id] = outcome
+        if outcome.outcome is not Outcome.SKIPPED:  # nothing of it was begun
+            self.run.journal.outcome(
+                action=action.id,
+                kind=action.kind,
+                address=action.address,
+                outcome=outcome.outcome.value,
+                text=outcome.text,
+            )
         self.listener(ActionFinished(action, outcome))
 
     async def _one(self, action: Action) -> ActionOutcome:
@@ -161,9 +176,15 @@ class _Walk:
             return outcome(unless_sent(Outcome.FAILED), text, "report it, with --verbose")
         return outcome(Outcome.DONE, text)
 
+    def _intend(self, action: Action, attempt: int) -> None:
+        self.run.journal.intent(
+            action=action.id, kind=action.kind, address=action.address, attempt=attempt
+        )
+
     async def _send_and_verify(self, handler: AnyHandler, action: Action, attempt: _Attempt) -> str:
         """Send, wait and verify; after an unknown outcome look first, then send once more."""
         run, op = self.run, action.op
+        self._intend(action, 1)
         try:
             operation = await handler.send(run, action, op)
         except (TransportFailed, ServiceUnavailable) as e:
@@ -182,10 +203,22 @@ class _Walk:
                 await handler.check(run, action, op)
             except NotNeeded:  # it did arrive, and only now can be seen
                 return await handler.verify(run, action, op)
+            self._intend(action, 2)
             operation = await handler.send(run, action, op)
         attempt.sent = True
+        run.note(action, operation)
         await handler.settle(run, action, op, operation)
         return await handler.verify(run, action, op)
+
+
+def _not_started(action: Action) -> ActionOutcome:
+    return ActionOutcome(
+        action_id=action.id,
+        kind=action.kind,
+        address=action.address,
+        outcome=Outcome.SKIPPED,
+        text="not started: the run was interrupted",
+    )
 
 
 def _blocker(action: Action, outcomes: Mapping[str, ActionOutcome]) -> ActionOutcome | None:

@@ -10,10 +10,13 @@ from pydantic import SecretStr
 from reconciler.clients.azdo.client import AzdoClient
 from reconciler.clients.fabric.client import FabricClient
 from reconciler.clients.fabric.models import InitializeResult
+from reconciler.clients.lro import Operation
 from reconciler.clients.services import Services
 from reconciler.clock import Clock
 from reconciler.errors import ActionError, InternalError
+from reconciler.execute.stop import Stop
 from reconciler.ids import split_address
+from reconciler.journal.write import Journal, NoJournal
 from reconciler.live.places import devops_root
 from reconciler.plan.actions import Action
 from reconciler.plan.plan import Plan
@@ -33,6 +36,8 @@ class Run:
         newest_operation: id of the newest deployment of this run, by pipeline address.
         begun: ids of actions of several steps that this run has started with.
         made: ids of actions whose request the service took in this run, where that matters.
+        journal: what the run notes for the one after it.
+        stop: whether somebody asked for an end.
         progress: reports a wait of an action to whoever listens.
     """
 
@@ -49,6 +54,8 @@ class Run:
     deployed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
+    journal: Journal = field(default_factory=NoJournal)
+    stop: Stop = field(default_factory=Stop)
     progress: Callable[[Action, str], None] = lambda _action, _text: None
 
     @property
@@ -68,6 +75,19 @@ class Run:
         if azure_devops is None:
             raise InternalError("an action needs Azure DevOps, and the spec names none")
         return self.services.azdo(devops_root(azure_devops), azure_devops.api_version)
+
+    def note(self, action: Action, operation: Operation | None) -> None:
+        """Put the id of an operation on disk, before it is polled.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        if operation is not None and operation.operation_id is not None:
+            self.journal.operation(
+                action=action.id,
+                operation_id=operation.operation_id,
+                deployment_id=operation.deployment_id,
+            )
 
     def id_of(self, address: str) -> str:
         """Return the live id of an address.

@@ -19,6 +19,7 @@ from reconciler.live.models import (
     LiveStatus,
     TargetContent,
 )
+from reconciler.live.patience import Patience
 from reconciler.live.places import normal_directory
 
 __all__ = [
@@ -132,6 +133,7 @@ async def read_binding(
     credentials: bool,
     status: bool = True,
     expected: GitTarget | None = None,
+    patience: Patience | None = None,
 ) -> LiveBinding:
     """Read a binding: one request, plus status where initialised, plus credentials where wanted.
 
@@ -139,6 +141,7 @@ async def read_binding(
         credentials: read this caller's credentials too (also read when the binding points
             elsewhere than ``expected``, since a switch has to restore them).
         status: read git status of an initialised binding.
+        patience: wait out an operation of the workspace; without it status fails meanwhile.
 
     Raises:
         ClientError: a read failed.
@@ -162,7 +165,13 @@ async def read_binding(
     missing = partial = False
     if status and binding.state is ConnectionState.INITIALIZED:
         try:
-            seen = await read_status(fabric, workspace_id)
+            if patience is None:
+                seen = await read_status(fabric, workspace_id)
+            else:
+                seen = await patience.until_free(
+                    "an operation of the workspace to end",
+                    lambda: read_status(fabric, workspace_id),
+                )
             missing = seen is None
         except ApiError as e:
             if PARTIAL_UPDATE not in e.codes:

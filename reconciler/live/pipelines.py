@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from reconciler.clients.fabric.client import FabricClient
 from reconciler.clients.fabric.models import DeploymentOperation, RoleAssignment, Stage
@@ -14,8 +14,25 @@ from reconciler.live.models import (
     LiveStage,
     LiveStageItem,
 )
+from reconciler.live.patience import Patience
 
-__all__ = ["read_operations", "read_pipeline", "read_stage_items", "to_role", "to_stage"]
+__all__ = [
+    "is_running",
+    "read_operations",
+    "read_pipeline",
+    "read_stage_items",
+    "to_role",
+    "to_stage",
+]
+
+
+# Source: deploymentPipelines.json (DeploymentPipelineOperationStatus), spec; the enum is open.
+_ENDED = frozenset({"succeeded", "failed"})
+
+
+def is_running(operations: Sequence[LiveOperation]) -> bool:
+    """Tell whether a pipeline's newest operation is still under way; it runs one at a time."""
+    return bool(operations) and operations[0].status.lower() not in _ENDED
 
 
 def to_role(wire: RoleAssignment) -> LiveRole:
@@ -89,15 +106,24 @@ async def read_pipeline(
     item_orders: Collection[int] = (),
     roles: bool = False,
     operations: bool = False,
+    patience: Patience | None = None,
 ) -> LivePipeline:
     """Read a pipeline: one request, one per stage in ``item_orders``, and what else is asked.
 
     Args:
         item_orders: orders (from 0) of the stages whose items are needed; vacant ones are skipped.
+        patience: wait for the end of a running deployment before anything else is read.
 
     Raises:
         ClientError: a read failed.
     """
+    awaited: tuple[LiveOperation, ...] | None = None
+    if operations and patience is not None:
+        awaited = await patience.until_ended(
+            "a running deployment to end",
+            lambda: read_operations(fabric, pipeline_id),
+            is_running,
+        )
     wire = await fabric.pipelines.get(pipeline_id)
     stages = tuple(sorted(map(to_stage, wire.stages or ()), key=lambda s: s.order))
     if wire.stages is None:
@@ -111,7 +137,7 @@ async def read_pipeline(
     items, assignments, history = await asyncio.gather(
         asyncio.gather(*(read_stage_items(fabric, pipeline_id, s.id) for s in wanted)),
         _roles(fabric, pipeline_id, wanted=roles),
-        _operations(fabric, pipeline_id, wanted=operations),
+        _operations(fabric, pipeline_id, wanted=operations and awaited is None),
     )
     return LivePipeline(
         id=wire.id,
@@ -120,7 +146,7 @@ async def read_pipeline(
         stages=stages,
         roles=assignments,
         items={s.id: found for s, found in zip(wanted, items, strict=True)},
-        operations=history,
+        operations=history if awaited is None else awaited,
     )
 
 

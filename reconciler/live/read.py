@@ -44,6 +44,7 @@ from reconciler.live.models import (
     Snapshot,
     Unreadable,
 )
+from reconciler.live.patience import Patience
 from reconciler.live.pipelines import read_pipeline, to_role
 from reconciler.live.places import (
     devops_root,
@@ -76,17 +77,20 @@ _NO_REPOSITORY = "give the caller read access to the project's repositories"
 _ROLE_MISSING = frozenset({"InsufficientPrivileges", "InsufficientWorkspaceRole"})
 
 
-async def read_estate(estate: Estate, services: Services, *, reads: int = 16) -> Snapshot:
+async def read_estate(
+    estate: Estate, services: Services, *, reads: int = 16, patience: Patience | None = None
+) -> Snapshot:
     """Read the live side of a spec.
 
     Args:
         reads: the most reads under way at once.
+        patience: wait out running updates and deployments, as an apply must.
 
     Raises:
         AuthFailed: the caller is not signed in to Fabric; sign in and try again.
         UsageError: a service URL cannot be used.
     """
-    reader = _Reader(estate, services, reads)
+    reader = _Reader(estate, services, reads, patience)
     await reader.run()
     return Snapshot(
         read_at=services.clock.now(),
@@ -111,11 +115,14 @@ def _is_repository(where: Address) -> bool:
 class _Reader:
     """Collects one snapshot; lives for one read."""
 
-    def __init__(self, estate: Estate, services: Services, reads: int) -> None:
+    def __init__(
+        self, estate: Estate, services: Services, reads: int, patience: Patience | None
+    ) -> None:
         self._estate = estate
         self._services = services
         self._fabric = services.fabric
         self._bound = asyncio.Semaphore(reads)
+        self._patience = patience
         self.capacities: tuple[LiveCapacity, ...] | None = None
         self.connections: tuple[LiveConnection, ...] | None = None
         self.listed_workspaces: Sequence[Workspace] = ()
@@ -305,6 +312,7 @@ class _Reader:
                 credentials=git.credentials is not None,
                 status=git.credentials != "none",
                 expected=target,
+                patience=self._patience,
             ),
         )
         if binding is None:
@@ -364,6 +372,7 @@ class _Reader:
                 item_orders=orders,
                 roles=bool(spec.roles),
                 operations=bool(spec.deployments),
+                patience=self._patience,
             ),
         )
         if live is not None:

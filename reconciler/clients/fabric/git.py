@@ -77,10 +77,12 @@ class Git:
 
     async def initialize(self, workspace_id: str, strategy: str | None) -> InitializeResult:
         """Run the first comparison and say what has to follow; heads are to be echoed as given."""
-        operation = await self.begin_initialize(workspace_id, strategy)
+        return await self.finish_initialize(await self.begin_initialize(workspace_id, strategy))
+
+    async def finish_initialize(self, operation: Operation) -> InitializeResult:
+        """Wait for the end of an initialise and return what it asks for."""
         result = await self._operations.wait(operation)
-        what = f"POST {_git(workspace_id, 'initializeConnection')}"
-        return parse(InitializeResult, result, what=what)
+        return parse(InitializeResult, result, what="POST initializeConnection")
 
     async def get_status(self, workspace_id: str) -> GitStatus:
         """Compare the workspace with its branch; not to be called while an update runs (spec)."""

@@ -107,6 +107,7 @@ class DeployHandler(Handler[Deploy]):
             operation = await self._begin(
                 run, action, op, tuple(DeployItem(i, types[i]) for i in part)
             )
+            run.note(action, operation)
             await self.settle(run, action, op, operation)
         return await self._begin(run, action, op, tuple(DeployItem(i, types[i]) for i in parts[-1]))
 

@@ -29,6 +29,7 @@ from reconciler.live.models import (
     LiveStatus,
     TargetContent,
 )
+from reconciler.live.patience import BUSY
 from reconciler.live.places import devops_version, organization_root
 from reconciler.live.scope import name_matches
 from reconciler.plan.actions import (
@@ -62,8 +63,6 @@ _NO_STRATEGY = "MissingInitializationStrategy"
 # Source: fabric-api.md section 6.3, field (terraform-provider-fabric issue 784).
 _CONNECT_TRIES = 4
 _CONNECT_WAIT_S = 5.0
-# Source: fabric-api.md sections 3.6 and 6.6, spec and field.
-_BUSY = frozenset({"WorkspacePreviousOperationInProgress", "WorkspaceMigrationOperationInProgress"})
 _BUSY_WAIT_S = 2.0
 
 
@@ -204,7 +203,7 @@ class InitializeHandler(Handler[InitializeGit]):
         here; then a connection of this run is taken back, so that the refusal leaves nothing.
         """
         try:
-            await _initialize(run, op.workspace, op.strategy, _NOWHERE)
+            await _initialize(run, action, op.workspace, op.strategy, _NOWHERE)
         except ActionError as e:
             refused = isinstance(e.__cause__, ApiError) and _NO_STRATEGY in e.__cause__.codes
             if refused and f"git.connect:{action.address}" in run.made:
@@ -229,9 +228,14 @@ class InitializeHandler(Handler[InitializeGit]):
 _NOWHERE = GitTarget(provider="", repository="the repository", branch="the branch")
 
 
-async def _initialize(run: Run, workspace: str, strategy: str | None, target: GitTarget) -> None:
+async def _initialize(
+    run: Run, action: Action, workspace: str, strategy: str | None, target: GitTarget
+) -> None:
+    git = run.fabric.git
     try:
-        run.initialized[workspace] = await run.fabric.git.initialize(run.id_of(workspace), strategy)
+        operation = await git.begin_initialize(run.id_of(workspace), strategy)
+        run.note(action, operation)
+        run.initialized[workspace] = await git.finish_initialize(operation)
     except ApiError as e:
         if e.status >= 500:
             raise
@@ -288,7 +292,7 @@ class SwitchHandler(Handler[SwitchGit]):
                     raise
                 await self._restore(run, op)
                 raise _explain(e, target) from e
-        await _initialize(run, op.workspace, op.strategy, target)
+        await _initialize(run, action, op.workspace, op.strategy, target)
         return None
 
     async def _restore(self, run: Run, op: SwitchGit) -> None:
@@ -434,7 +438,7 @@ class _SyncHandler(Handler[_SyncT]):
             try:
                 await read_status(run.fabric, run.id_of(op.workspace))
             except ApiError as e:
-                if not e.codes & _BUSY or run.clock.monotonic_s() >= end_s:
+                if not e.codes & BUSY or run.clock.monotonic_s() >= end_s:
                     raise
                 run.progress(action, "an operation of the workspace is under way")
                 await run.clock.sleep(_BUSY_WAIT_S)
@@ -587,7 +591,7 @@ class CommitHandler(_SyncHandler[CommitToGit]):
             if asked is None:
                 head = status.workspace_head
                 if head != status.remote_hash and status.remote_hash is not None:
-                    head = await self._catch_up(run, workspace, status)
+                    head = await self._catch_up(run, action, workspace, status)
             # A commit of everything would take the ignored changes along.
             left_out = any(c.workspace is not None and ignores.change(c) for c in status.changes)
             if op.patterns is not None or left_out:
@@ -604,7 +608,9 @@ class CommitHandler(_SyncHandler[CommitToGit]):
             items=items,
         )
 
-    async def _catch_up(self, run: Run, workspace: str, status: LiveStatus) -> str | None:
+    async def _catch_up(
+        self, run: Run, action: Action, workspace: str, status: LiveStatus
+    ) -> str | None:
         """Move the head over commits that touch no item here, or commit would be refused."""
         if status.remote_hash is None:
             return status.workspace_head
@@ -615,6 +621,7 @@ class CommitHandler(_SyncHandler[CommitToGit]):
             conflict_resolution=None,
             allow_override=False,
         )
+        run.note(action, operation)
         await run.fabric.operations.wait(operation, timeout_s=run.timeout_s)
         return status.remote_hash
 

@@ -101,6 +101,7 @@ async def _wait_for_import(run: Run, action: Action, op: _Progress) -> None:
     request_id = run.import_ids.get(action.address)
     if request_id is None:
         raise ActionError("no import request has arrived", remedy="apply again")
+    run.journal.import_request(action=action.id, request_id=request_id)
     end_s = run.clock.monotonic_s() + run.timeout_s
     wait_s = _FIRST_POLL_S
     while True:

@@ -35,8 +35,9 @@ def emulator(tmp_path_factory):
 
 
 @pytest.fixture
-def services(emulator, monkeypatch):
+def services(emulator, monkeypatch, tmp_path):
     """Point this process at the emulator, and take faults back afterwards."""
+    monkeypatch.chdir(tmp_path)  # journals are kept in the working folder
     monkeypatch.setenv("RECONCILER_FABRIC_URL", emulator["fabric_url"])
     monkeypatch.setenv("RECONCILER_DEVOPS_URL", emulator["devops_url"])
     monkeypatch.setenv("RECONCILER_FABRIC_TOKEN", emulator["token"])

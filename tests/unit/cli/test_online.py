@@ -29,7 +29,7 @@ def test_a_plan_is_shown_saved_and_applied_exactly_once(services, cli, spec, tmp
 
     code, _, err = cli("apply", saved)
     assert 3 == code
-    assert "stale" in err
+    assert "stale: run " in err
 
     code, out, _ = cli("plan", spec, "--detailed-exitcode")
     assert (0, "No changes. The estate matches the spec.") == (code, out.splitlines()[-1])

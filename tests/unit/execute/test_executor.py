@@ -18,6 +18,7 @@ from reconciler.errors import (
     ActionError,
     ApiError,
     Conflict,
+    JournalError,
     OperationFailed,
     OperationTimedOut,
     PreconditionMoved,
@@ -34,6 +35,7 @@ from reconciler.execute.events import (
 from reconciler.execute.executor import execute
 from reconciler.execute.handler import Handler, NotNeeded
 from reconciler.execute.run import Run
+from reconciler.journal.write import NoJournal
 from reconciler.plan.actions import Action, Reason, UpdateWorkspace
 from reconciler.plan.plan import Plan, PlanSpec, summarise
 from reconciler.spec.models import Estate
@@ -356,3 +358,78 @@ async def test_a_plan_of_10_000_actions_in_a_row_is_walked(services):
     edges = {str(n): [str(n - 1)] if n else [] for n in range(10_000)}
     outcomes = await walk(services, edges, Script({("5000", "check"): [NOT_THERE]}))
     assert Counter({DONE: 5_000, SKIPPED: 4_999, FAILED: 1}) == Counter(o.outcome for o in outcomes)
+
+
+# -- the journal, and being asked to stop --
+
+
+class Noted(NoJournal):
+    """A journal in memory."""
+
+    def __init__(self, log: list[tuple[str, str]], *, full: bool = False) -> None:
+        super().__init__()
+        self.notes: list[tuple[str, str]] = log
+        self.full = full
+
+    @override
+    def intent(self, *, action: str, kind: str, address: str, attempt: int) -> None:
+        """Note the attempt, unless the disk is full."""
+        if self.full:
+            raise JournalError("the disk is full; nothing more is sent")
+        self.notes.append((action, f"intent {attempt}"))
+
+    @override
+    def outcome(self, *, action: str, kind: str, address: str, outcome: str, text: str) -> None:
+        """Note the outcome."""
+        self.notes.append((action, outcome))
+
+
+async def noted(
+    services: Services, script: Script, *, full: bool = False
+) -> tuple[ActionOutcome, list[tuple[str, str]]]:
+    """Carry out one action; the journal writes into the script's own log."""
+    run = run_of(services, plan_of({"a": []}))
+    run.journal = Noted(script.log, full=full)
+    (outcome,) = await execute(
+        run, parallelism=1, listener=lambda _: None, handlers=lambda _op: script
+    )
+    return outcome, script.log
+
+
+async def test_the_intent_is_noted_between_the_check_and_the_request(services):
+    """What the journal says was intended may have been sent, and nothing else."""
+    _, log = await noted(services, Script())
+    assert ["check", "intent 1", "send", "settle", "verify", "done"] == [step for _, step in log]
+
+
+async def test_every_attempt_has_an_intent_of_its_own(services):
+    """A request that is sent again is a second intent."""
+    script = Script({("a", "send"): [LOST], ("a", "settle"): [ActionError("not there")]})
+    _, log = await noted(services, script)
+    assert ["intent 1", "intent 2"] == [step for _, step in log if step.startswith("intent")]
+
+
+async def test_without_an_intent_on_disk_nothing_is_sent(services):
+    """A journal that cannot be written stops the action before its request."""
+    outcome, log = await noted(services, Script(), full=True)
+    assert (FAILED, "the disk is full; nothing more is sent") == (outcome.outcome, outcome.text)
+    assert "send" not in [step for _, step in log]
+
+
+async def test_a_request_to_stop_lets_actions_end_and_starts_no_more(services):
+    """What is under way is waited for; the rest is skipped and says why."""
+    script = Script()
+    script.gates["a"] = asyncio.Event()
+    run = run_of(services, plan_of({"a": [], "b": ["a"], "c": ["a"]}))
+    walk_on = asyncio.create_task(
+        execute(run, parallelism=10, listener=lambda _: None, handlers=lambda _op: script)
+    )
+    assert "a" == await script.sending.get()
+    assert run.stop.executing
+    assert 1 == run.stop.under_way
+    run.stop.requested = True
+    script.gates["a"].set()
+    outcomes = await walk_on
+    assert [DONE, SKIPPED, SKIPPED] == [o.outcome for o in outcomes]
+    assert "not started: the run was interrupted" == outcomes[1].text
+    assert not run.stop.executing
