@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from reconciler._version import __version__
 from reconciler.clients.auth import devops_credential, fabric_credential
-from reconciler.clients.http import Service, Transport
+from reconciler.clients.http import Network, Service, Transport
 from reconciler.clients.lro import OperationState
 from reconciler.clients.services import Services
 from reconciler.clock import Clock, SystemClock
@@ -113,6 +113,7 @@ class Settings:
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
         on_read: is told when live starts and ends being read.
+        network: carries the requests to a service instead of the network; each run asks anew.
         journals: where journals are kept; None for a run that keeps none.
         stop: how the caller asks an apply to stop.
         tell: is told in a sentence what an apply waits for before it plans.
@@ -127,6 +128,7 @@ class Settings:
     reads: int = 16
     clock: Clock = field(default_factory=SystemClock)
     on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
+    network: Callable[[Service], Network] | None = None
     journals: Path | None = None
     stop: Stop = field(default_factory=Stop)
     tell: Callable[[str], None] = _untold
@@ -173,6 +175,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         clock=settings.clock,
         connections=connections,
         deadline_s=_CALL_DEADLINE_S,
+        handler=_network(settings, Service.FABRIC),
     )
     devops = Transport(
         service=Service.AZURE_DEVOPS,
@@ -181,12 +184,17 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         clock=settings.clock,
         connections=connections,
         deadline_s=_CALL_DEADLINE_S,
+        handler=_network(settings, Service.AZURE_DEVOPS),
     )
     services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
     try:
         yield services
     finally:
         await services.aclose()
+
+
+def _network(settings: Settings, service: Service) -> Network | None:
+    return settings.network(service) if settings.network is not None else None
 
 
 # One call may have to wait out a throttling window or two of a minute each.

@@ -37,9 +37,12 @@ from reconciler.errors import (
     UsageError,
 )
 
-__all__ = ["Response", "Service", "Transport", "quote_segment"]
+__all__ = ["Network", "Response", "Service", "Transport", "quote_segment"]
 
 _log = logging.getLogger("reconciler.http")
+
+Network = httpx.AsyncBaseTransport
+"""What carries requests in place of the network, for tests and measurements in one process."""
 
 _CONNECT_S = 10.0
 _SAFE_READ_S = 60.0
