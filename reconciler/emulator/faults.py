@@ -1,8 +1,8 @@
 """Faults: what a test makes go wrong on purpose, and when.
 
 A fault matches requests, counts its own matches, and fires on the nth one (and as many after it as
-asked). It is applied around the handler, so no service knows that it exists; only an import that
-is to fail later carries its fault along.
+asked). It is applied around the handler, so no service knows that it exists; only an import or
+a long-running operation that is to fail later carries its fault along.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from reconciler.emulator.http import Answer, Call
 from reconciler.emulator.matching import MATCH_KEYS, Match, known_keys, parse_match
 from reconciler.emulator.scenario_error import ScenarioError
 
-__all__ = ["Fault", "Faults", "ImportFailure", "parse_fault"]
+__all__ = ["Fault", "Faults", "ImportFailure", "OperationFailure", "parse_fault"]
 
 _NUMBERS = frozenset({"nth", "times"})
 _FAULT_KEYS = frozenset(
     {"match", "answer", "headers", "delay_s", "drop", "hang", "stale", "token", "import"}
+    | {"operation"}
 )
 _ANSWER_KEYS = frozenset({"status", "headers", "body"})
 _IMPORT_KEYS = frozenset({"step", "error", "hang"})
+_OPERATION_KEYS = frozenset({"error", "message", "moreDetails", "hang"})
 _LONGEST_DELAY_S = 600.0
 _STEPS = 6
 _NEVER = "this remote has never connected"
@@ -33,6 +35,17 @@ class ImportFailure:
 
     step: int = 2
     error: str = _NEVER
+    hang: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFailure:
+    """How the long-running operation that a request starts ends: Failed, or never if it hangs.
+
+    ``error`` is the ``error`` member of its state.
+    """
+
+    error: dict[str, Any]
     hang: bool = False
 
 
@@ -52,6 +65,7 @@ class Fault:
         stale: A read is answered from the state before the last write.
         token_expired: The credentials count as expired.
         failing_import: What happens to the import that the request starts.
+        failing_operation: What happens to the long-running operation that it starts.
     """
 
     match: Match = field(default_factory=Match)
@@ -65,6 +79,7 @@ class Fault:
     stale: bool = False
     token_expired: bool = False
     failing_import: ImportFailure | None = None
+    failing_operation: OperationFailure | None = None
     matched: int = 0
     fired: int = 0
 
@@ -162,9 +177,11 @@ def parse_fault(data: object, where: str = "fault") -> Fault:
         stale=_flag(data, "stale", where),
         token_expired=_parsed_token(data.get("token"), where),
         failing_import=_parsed_import(data.get("import"), where),
+        failing_operation=_parsed_operation(data.get("operation"), where),
     )
     kinds = (found.answer, found.headers, found.delay_s, found.drop, found.hang, found.stale)
-    if not any((*kinds, found.token_expired, found.failing_import)) and found.answer is None:
+    later = (found.token_expired, found.failing_import, found.failing_operation)
+    if not any((*kinds, *later)) and found.answer is None:
         known = ", ".join(sorted(_FAULT_KEYS - {"match"}))
         raise ScenarioError(f"{where}: one of {known} is expected")
     return found
@@ -242,3 +259,22 @@ def _parsed_import(data: object, where: str) -> ImportFailure | None:
     if not isinstance(error, str) or not error:
         raise ScenarioError(f"{place}.error: a text is expected")
     return ImportFailure(step, error, _flag(data, "hang", place))
+
+
+def _parsed_operation(data: object, where: str) -> OperationFailure | None:
+    if data is None:
+        return None
+    place = f"{where}.operation"
+    if not isinstance(data, dict):
+        raise ScenarioError(f"{place}: error, message, moreDetails and hang are expected")
+    known_keys(data, _OPERATION_KEYS, place)
+    code, message = data.get("error", "UnknownError"), data.get("message", "The operation failed")
+    if not all(isinstance(text, str) and text for text in (code, message)):
+        raise ScenarioError(f"{place}: error and message are texts")
+    error: dict[str, Any] = {"errorCode": code, "message": message}
+    more = data.get("moreDetails")
+    if more is not None:
+        if not isinstance(more, list) or not all(isinstance(entry, dict) for entry in more):
+            raise ScenarioError(f"{place}.moreDetails: a list of objects is expected")
+        error["moreDetails"] = more
+    return OperationFailure(error, _flag(data, "hang", place))

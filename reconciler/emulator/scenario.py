@@ -113,12 +113,14 @@ def load(world: World, data: dict[str, Any], base: Path) -> None:
 
 
 def _load_organization(world: World, data: dict[str, Any], where: str, base: Path) -> None:
-    _known(data, frozenset({"organization", "projects"}), where)
+    _known(data, frozenset({"organization", "projects", "region"}), where)
     name = _text(data, "organization", where)
     organization = world.azdo.find_organization(name)
     if organization is None:
         organization = Organization(id=new_id(), name=name)
         world.azdo.organizations[organization.id] = organization
+    if "region" in data:
+        organization.region = _text(data, "region", where)
     for index, entry in enumerate(_entries(data, "projects", where)):
         _load_project(world, organization, entry, f"{where}.projects[{index}]", base)
 

@@ -82,6 +82,8 @@ class Organization(Tracked):
 
     id: str
     name: str
+    region: str | None = None
+    """Where its repositories are; None: where the asking capacity is."""
 
 
 @dataclass(slots=True)

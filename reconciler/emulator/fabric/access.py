@@ -34,6 +34,7 @@ __all__ = [
     "pipeline_of",
     "role_in",
     "stage_of",
+    "usable_by",
     "visible_pipelines",
     "visible_workspaces",
     "workspace_of",
@@ -149,6 +150,11 @@ def check_settled(workspace: Workspace) -> None:
         )
 
 
+def usable_by(connection: Connection, caller: Caller) -> bool:
+    """Whether the caller may use a connection."""
+    return connection.open or _own(connection.roles, caller) is not None
+
+
 def connection_for(world: World, connection_id: str, caller: Caller) -> Connection:
     """Return a connection that the caller may use.
 
@@ -156,6 +162,6 @@ def connection_for(world: World, connection_id: str, caller: Caller) -> Connecti
     is assumed).
     """
     found = world.fabric.connections.get(connection_id)
-    if found is None or not (found.open or _own(found.roles, caller) is not None):
+    if found is None or not usable_by(found, caller):
         raise refuse(404, "ConnectionNotFound", "The requested connection could not be found")
     return found

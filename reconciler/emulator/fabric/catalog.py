@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from reconciler.emulator.fabric.content import CONTENTS, Exchange
 from reconciler.emulator.fabric.errors import refuse
 from reconciler.emulator.fabric.itemformat import (
     PLATFORM,
@@ -19,6 +20,7 @@ from reconciler.emulator.fabric.itemformat import (
     write_platform,
 )
 from reconciler.emulator.fabric.state import Folder, Item, Workspace
+from reconciler.emulator.fabric.support import BY_LOGICAL_ID
 from reconciler.emulator.fabric.wire import moment, now
 from reconciler.emulator.world import new_id
 
@@ -34,7 +36,9 @@ __all__ = [
     "ensure_folder",
     "find_item",
     "folder_path",
+    "imported_parts",
     "platform_blob",
+    "recoverable_items",
     "remove_item",
     "rename_item",
 ]
@@ -95,6 +99,18 @@ def ensure_folder(workspace: Workspace, path: str) -> str | None:
     return parent
 
 
+def imported_parts(
+    world: World, item_type: str, definition: Mapping[str, str], exchange: Exchange
+) -> dict[str, str]:
+    """Return a definition in Git form as the workspace holds it: with the ids of its own items."""
+    if item_type in BY_LOGICAL_ID:
+        exchange = Exchange({}, exchange.workspace)
+    return {
+        path: CONTENTS.exchange(world.blobs, digest, exchange)
+        for path, digest in definition.items()
+    }
+
+
 def find_item(workspace: Workspace, item_type: str, name: str) -> Item | None:
     """Return the item of this type and display name."""
     return next(
@@ -148,7 +164,7 @@ def add_item(
 
     Without a ``logical_id`` the item counts as born here: its logical id follows from its id.
     """
-    if len(workspace.items) >= ITEM_LIMIT:
+    if len(workspace.items) + recoverable_items(world, workspace) >= ITEM_LIMIT:
         raise refuse(400, "WorkspaceItemsLimitExceeded", "The workspace has too many items")
     item_id = item_id or new_id()
     item = Item(
@@ -183,15 +199,28 @@ def rename_item(workspace: Workspace, item: Item, name: str) -> None:
             child.name = name
 
 
-def remove_item(world: World, workspace: Workspace, item: Item) -> None:
-    """Remove an item with its children, its pairings, and hold its name for a while.
+def recoverable_items(world: World, workspace: Workspace) -> int:
+    """Return how many deleted items count toward the item limit (section 8, spec)."""
+    now_here = world.clock.now()
+    return sum(moment(until) > now_here for until in workspace.deleted.values())
+
+
+def remove_item(world: World, workspace: Workspace, item: Item, *, soft: bool = False) -> None:
+    """Remove an item with its children, its pairings, jobs and rules; hold its name for a while.
 
     By default the name is held at speed ``real`` only: about 20 s were measured (section 3.5,
-    field).
+    field). A ``soft`` removal leaves it recoverable, which only its count tells: no call of the
+    published API restores an item.
     """
     for child in [child for child in workspace.items.values() if child.parent_id == item.id]:
         remove_item(world, workspace, child)
     workspace.items.pop(item.id, None)
+    settings = world.fabric.settings
+    if soft and settings.soft_delete:
+        until = world.clock.now() + timedelta(seconds=settings.soft_delete_s)
+        workspace.deleted[item.id] = until.isoformat()
+    for job in [job for job in world.fabric.jobs.values() if job.item_id == item.id]:
+        del world.fabric.jobs[job.id]
     for pipeline in world.fabric.pipelines.values():
         if all(stage.workspace_id != workspace.id for stage in pipeline.stages):
             continue  # pairs belong to a stage and go with it
@@ -200,7 +229,9 @@ def remove_item(world: World, workspace: Workspace, item: Item) -> None:
         ]
         for stage in pipeline.stages:
             stage.deployed.pop(item.id, None)
-    hold_s = world.fabric.settings.name_hold_s
+            if any(rule.item_id == item.id for rule in stage.rules):
+                stage.rules = [rule for rule in stage.rules if rule.item_id != item.id]
+    hold_s = settings.name_hold_s
     if hold_s is None:
         hold_s = _NAME_HELD_S if world.options.speed == "real" else 0.0
     if hold_s > 0:

@@ -145,10 +145,7 @@ def _check_sizes(
         raise _commit_failed("GitFilePathTooLong", f"A path has {longest} characters")
     if any(len(content) > settings.git_file_bytes for content in files.values()):
         raise _commit_failed("GitProviderOperationFailed", "A file is too large")
-    credential = binding.credentials.get(found.caller_id)
-    connector = found.caller_kind == "ServicePrincipal" or (
-        credential is not None and credential.source == "ConfiguredConnection"
-    )
+    connector = found.caller_kind == "ServicePrincipal" or found.args.get("connector") is True
     largest = 50 if binding.provider == "GitHub" else 25 if connector else 125
     limit = settings.git_commit_bytes or largest * 1024 * 1024
     if sum(len(content) for content in files.values()) > limit:

@@ -8,11 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
-from reconciler.emulator.fabric.access import connection_for
-from reconciler.emulator.fabric.errors import forbidden, invalid, not_found, refuse
+from reconciler.emulator.fabric.access import connection_for, usable_by
+from reconciler.emulator.fabric.errors import (
+    OperationFailed,
+    forbidden,
+    invalid,
+    not_found,
+    refuse,
+)
+from reconciler.emulator.fabric.lro import begin, operation
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.roles import assignment_wire, requested_principal
-from reconciler.emulator.fabric.state import Connection, RoleAssignment
+from reconciler.emulator.fabric.state import Connection, Operation, RoleAssignment
 from reconciler.emulator.http import Answer, Call, Refused, Route
 from reconciler.emulator.world import new_id
 
@@ -25,6 +32,7 @@ _CREDENTIALS = {
     "AzureDevOpsSourceControl": ("ServicePrincipal", "OAuth2"),
     "GitHubSourceControl": ("Key",),
 }
+_NEEDS_URL = frozenset({"AzureDevOpsSourceControl"})
 _SECRETS = {
     "ServicePrincipal": ("tenantId", "servicePrincipalClientId", "servicePrincipalSecret"),
     "Key": ("key",),
@@ -104,7 +112,7 @@ def _path(kind: str, details: dict[str, Any]) -> str:
     for parameter in wire.sequence(details, "parameters") or []:
         if wire.text(parameter, "name").lower() == "url":
             return wire.text(parameter, "value")
-    if kind == "AzureDevOpsSourceControl":
+    if kind in _NEEDS_URL:
         raise invalid("The url parameter is required")
     return "https://github.com"
 
@@ -120,6 +128,104 @@ def _credential_type(kind: str, credentials: dict[str, Any]) -> str:
         if not secret.get(name) and not secret.get(f"{name}Reference"):
             raise invalid(f"The {name} field is required")
     return found
+
+
+def _managed(world: World, call: Call) -> Connection:
+    """Return a connection that the caller manages (codes: spec, statuses assumed)."""
+    found = world.fabric.connections.get(call.params["id"].lower())
+    if found is None or not usable_by(found, call.caller):
+        raise not_found("EntityNotFound")
+    try:
+        return _owned(world, call)
+    except Refused as refusal:
+        message = "The caller has insufficient permissions to manage this connection."
+        raise refuse(403, "InsufficientPermissionsToManageConnection", message) from refusal
+
+
+def _is_offline(world: World, connection: Connection) -> bool:
+    names = {connection.id, connection.name}
+    return not names.isdisjoint(world.fabric.settings.offline_connections)
+
+
+async def update_connection(world: World, call: Call) -> Answer:
+    """Change name, privacy or credentials; what is left out stays.
+
+    Source: platform/swagger.json, Connections_UpdateConnection (spec). Credentials that do not
+    work are those of a connection that the setting ``offlineConnections`` names.
+    """
+    found = _managed(world, call)
+    fields = call.fields()
+    kind = wire.text(fields, "connectivityType")
+    if kind != found.connectivity_type:
+        raise invalid(f"The connectivityType of the connection is {found.connectivity_type}")
+    name = wire.optional_text(fields, "displayName", limit=200) or found.name
+    others = [c for c in world.fabric.connections.values() if c.id != found.id]
+    if any(other.name.lower() == name.lower() for other in others):
+        raise refuse(409, "DuplicateConnectionName", "A connection with this name already exists")
+    privacy = wire.choice(fields, "privacyLevel", _PRIVACY) or found.privacy_level
+    credentials = wire.mapping(fields, "credentialDetails") or {}
+    skip_test = credentials.get("skipTestConnection", found.skip_test) is True
+    credential_type = found.credential_type
+    if credentials.get("credentials") is not None:
+        credential_type = _credential_type(found.type, credentials)
+        if _is_offline(world, found) and not skip_test:
+            message = "Failed to establish connection using the Credentials input."
+            raise refuse(400, "IncorrectCredentials", message)
+    found.single_sign_on_type = (
+        wire.optional_text(credentials, "singleSignOnType") or found.single_sign_on_type
+    )
+    found.encryption = wire.optional_text(credentials, "connectionEncryption") or found.encryption
+    found.name, found.privacy_level = name, privacy
+    found.skip_test, found.credential_type = skip_test, credential_type
+    return Answer(200, _wire(found))
+
+
+async def test_connection(world: World, call: Call) -> Answer:
+    """Start to look whether a connection works (spec; 202: section 2.6)."""
+    found = world.fabric.connections.get(call.params["id"].lower())
+    if found is None or not usable_by(found, call.caller):
+        raise not_found("EntityNotFound")
+    return begin(world, call, "connections.test", {"connection": found.id})
+
+
+@operation("connections.test")
+def run_test(world: World, found: Operation) -> dict[str, Any]:
+    """Answer with Online, or Offline with a reason (spec; the reason's code is assumed)."""
+    connection = world.fabric.connections.get(str(found.args["connection"]))
+    if connection is None:
+        raise OperationFailed("EntityNotFound", "The connection could not be found")
+    if not _is_offline(world, connection):
+        return {"status": "Online", "errors": []}
+    message = "Failed to establish connection using the credentials."
+    return {
+        "status": "Offline",
+        "errors": [{"errorCode": "IncorrectCredentials", "message": message}],
+    }
+
+
+async def list_types(world: World, call: Call) -> Answer:
+    """List the kinds of connections that can be made here, those for Git (section 6.8, docs).
+
+    Through a gateway there are none of them (assumed).
+    """
+    found = [
+        {
+            "type": kind,
+            "creationMethods": [
+                {
+                    "name": f"{kind}.Contents",
+                    "parameters": [
+                        {"name": "url", "dataType": "Text", "required": kind in _NEEDS_URL}
+                    ],
+                }
+            ],
+            "supportedCredentialTypes": list(credentials),
+            "supportedConnectionEncryptionTypes": ["NotEncrypted"],
+            "supportsSkipTestConnection": True,
+        }
+        for kind, credentials in _CREDENTIALS.items()
+    ]
+    return paged(world, call, [] if call.query.get("gatewayId") else found)
 
 
 def _owned(world: World, call: Call) -> Connection:
@@ -191,11 +297,15 @@ async def delete_role(world: World, call: Call) -> Answer:
     raise not_found("EntityNotFound")
 
 
-_ONE = "/v1/connections/{id}"
+_ALL = "/v1/connections"
+_ONE = f"{_ALL}/{{id}}"
 ROUTES = [
-    Route("GET", "/v1/connections", list_connections, "connections.list"),
-    Route("POST", "/v1/connections", create_connection, "connections.create"),
+    Route("GET", _ALL, list_connections, "connections.list"),
+    Route("POST", _ALL, create_connection, "connections.create"),
     Route("GET", _ONE, get_connection, "connections.get"),
+    Route("GET", f"{_ALL}/supportedConnectionTypes", list_types, "connections.types"),
+    Route("PATCH", _ONE, update_connection, "connections.update"),
+    Route("POST", f"{_ONE}/testConnection", test_connection, "connections.test", effect=False),
     Route("DELETE", _ONE, delete_connection, "connections.delete"),
     Route("GET", f"{_ONE}/roleAssignments", list_roles, "connections.roles.list"),
     Route("POST", f"{_ONE}/roleAssignments", add_role, "connections.roles.add"),

@@ -20,6 +20,14 @@ from reconciler.emulator.fabric.access import (
 )
 from reconciler.emulator.fabric.catalog import add_item, ensure_folder, find_item, folder_path
 from reconciler.emulator.fabric.content import CONTENTS, Exchange
+from reconciler.emulator.fabric.deployplans import (
+    PLAN_FILE,
+    Actions,
+    DeploymentPlan,
+    parse_plan,
+    requested_plan,
+    sort_by_needs,
+)
 from reconciler.emulator.fabric.errors import (
     OperationFailed,
     detail,
@@ -30,26 +38,29 @@ from reconciler.emulator.fabric.errors import (
 )
 from reconciler.emulator.fabric.history import deployment_wire
 from reconciler.emulator.fabric.itemformat import directory_leaf
-from reconciler.emulator.fabric.lro import begin, operation
+from reconciler.emulator.fabric.lro import begin, operation, release
 from reconciler.emulator.fabric.pairing import (
     deployable_items,
     pair,
     partner,
 )
 from reconciler.emulator.fabric.pipelines import check_idle
+from reconciler.emulator.fabric.rules import copied_parts, is_direct_lake
 from reconciler.emulator.fabric.state import (
     Deployment,
     DeploymentStep,
     Item,
     Operation,
     Pipeline,
+    Rule,
     Workspace,
 )
-from reconciler.emulator.fabric.support import PIPELINE_UNSUPPORTED
+from reconciler.emulator.fabric.support import BY_LOGICAL_ID, PIPELINE_UNSUPPORTED
 from reconciler.emulator.fabric.updating import type_rank
 from reconciler.emulator.fabric.workspaces import (
     check_workspace_name,
     make_workspace,
+    may_use_capacity,
     usable_capacity,
 )
 from reconciler.emulator.http import Answer, Call, Caller, Route
@@ -77,6 +88,13 @@ class _Route:
     target: Workspace | None
 
     @property
+    def into(self) -> Workspace:
+        """The target's workspace, once there is one."""
+        if self.target is None:
+            raise OperationFailed("DeploymentOperationFailed", "The target stage is vacant")
+        return self.target
+
+    @property
     def backward(self) -> bool:
         """Whether content goes to an earlier stage."""
         return self.target_order < self.source_order
@@ -97,6 +115,11 @@ class _Route:
         found = partner(self.pipeline, self.source_order, item.id, self.target_order)
         return None if found is None else self.target.items.get(found)
 
+    def rules(self, there: Item | None) -> list[Rule]:
+        """Return the rules that the target stage has for one of its items."""
+        stage = self.pipeline.stages[self.target_order]
+        return [rule for rule in stage.rules if there is not None and rule.item_id == there.id]
+
 
 def _bad_request(message: str) -> Exception:
     return refuse(400, "InvalidDeploymentOperationRequest", message)
@@ -115,11 +138,13 @@ async def deploy(world: World, call: Call) -> Answer:
         if workspace is not None:
             check_settled(workspace)
     _check_warm(world, route)
-    created = _created_workspace(world, route, fields)
+    created = _created_workspace(world, route, fields, call.caller)
     chosen = _chosen(route, wire.sequence(fields, "items"))
     check_principal(world, call.caller, [item.type for item in chosen])
     _check_direction(route, fields)
-    _check_regions(world, route, created, wire.mapping(fields, "options") or {})
+    options = wire.mapping(fields, "options") or {}
+    _check_regions(world, route, created, options)
+    plan_id = requested_plan(call, options, "ByItemId")
     started = wire.now(world)
     deployment = Deployment(
         id=new_id(),
@@ -133,15 +158,20 @@ async def deploy(world: World, call: Call) -> Answer:
         started=started,
         status="Running",
         note=note,
-        steps=_steps(world, route, chosen),
+        steps=_steps(world, route, chosen, _Attached.to(world, route, plan_id)),
     )
     pipeline.history = [*pipeline.history, deployment][-_HISTORY:]
     pipeline.active = deployment.id
     return begin(
         world,
-        call.caller,
+        call,
         "pipelines.deploy",
-        {"pipeline": pipeline.id, "deployment": deployment.id, "created": created},
+        {
+            "pipeline": pipeline.id,
+            "deployment": deployment.id,
+            "created": created,
+            "plan": plan_id,
+        },
         operation_id=deployment.operation_id,
         headers={"deployment-id": deployment.id},
     )
@@ -182,9 +212,18 @@ def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> _Route:
 
 
 def _created_workspace(
-    world: World, route: _Route, fields: dict[str, Any]
+    world: World, route: _Route, fields: dict[str, Any], caller: Caller
 ) -> dict[str, Any] | None:
-    """Return what to make for a vacant stage; ignored for others (section 7.2, spec)."""
+    """Return what to make for a vacant stage; ignored for others (section 7.2, spec).
+
+    A workspace without a capacity takes no content (section 7.4, docs; code from the field).
+    """
+    if route.target is not None and route.target.capacity_id is None:
+        raise refuse(
+            400,
+            "Alm_InvalidRequest_WorkspaceHasNoCapacity",
+            "The workspace of the target stage is not assigned to a capacity",
+        )
     if route.target is not None:
         return None
     details = wire.mapping(fields, "createdWorkspaceDetails")
@@ -198,9 +237,10 @@ def _created_workspace(
     check_workspace_name(world, name)
     capacity_id = wire.identifier(details, "capacityId", required=False)
     capacity_id = capacity_id or route.source.capacity_id
+    permitted = True
     if capacity_id is not None:
-        usable_capacity(world, capacity_id)
-    return {"name": name, "capacity": capacity_id}
+        permitted = may_use_capacity(usable_capacity(world, capacity_id), caller.id)
+    return {"name": name, "capacity": capacity_id, "permitted": permitted}
 
 
 def _check_direction(route: _Route, fields: dict[str, Any]) -> None:
@@ -259,11 +299,61 @@ def _requested(route: _Route, entry: dict[str, Any]) -> Item:
     return item
 
 
-def _steps(world: World, route: _Route, chosen: Sequence[Item]) -> list[DeploymentStep]:
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """A deployment plan and whose logical ids it has: those of the source or of the target.
+
+    Source: deployment-plan-attach, docs of Sep 2026: both stages may hold one.
+    """
+
+    route: _Route
+    plan: DeploymentPlan | None = None
+    incoming: bool = True
+
+    @classmethod
+    def to(cls, world: World, route: _Route, item_id: str | None) -> _Attached:
+        """Return the plan that an item of either stage is."""
+        if item_id is None:
+            return cls(route)
+        for incoming, workspace in ((True, route.source), (False, route.target)):
+            item = None if workspace is None else workspace.items.get(item_id)
+            if item is not None and PLAN_FILE in item.parts:
+                return cls(route, parse_plan(world.blobs.get(item.parts[PLAN_FILE])), incoming)
+        raise refuse(400, "ItemNotFound", "The deployment plan could not be found")
+
+    def key(self, item: Item) -> str:
+        """Return the logical id by which the plan knows an item of the source."""
+        there = item if self.incoming else self.route.counterpart(item)
+        return item.logical_id if there is None else there.logical_id
+
+    def find(self, logical_id: str) -> Item | None:
+        """Return the item of the target that the plan calls so."""
+        side = self.route.source if self.incoming else self.route.target
+        found = next(
+            (i for i in (side.items.values() if side else ()) if i.logical_id == logical_id), None
+        )
+        return self.route.counterpart(found) if found is not None and self.incoming else found
+
+    def in_order(self, world: World, items: list[Item]) -> list[Item]:
+        """Sort items as the plan and their own references want it."""
+        if self.plan is None:
+            return items
+        keys = {item.id: self.key(item) for item in items}
+        needs = {
+            keys[item.id]: self.plan.needs(keys[item.id])
+            | {keys[i] for i in _references(world, self.route.source, item) if i in keys}
+            for item in items
+        }
+        return sort_by_needs(items, lambda item: keys[item.id], needs)
+
+
+def _steps(
+    world: World, route: _Route, chosen: Sequence[Item], attached: _Attached
+) -> list[DeploymentStep]:
     """Return the execution plan: dependencies first, with the state before the deployment."""
     exchange = _exchange(world, route)
     found: list[DeploymentStep] = []
-    for index, item in enumerate(_ordered(world, route, chosen)):
+    for index, item in enumerate(attached.in_order(world, _ordered(world, route, chosen))):
         there = route.counterpart(item)
         found.append(
             DeploymentStep(
@@ -314,19 +404,16 @@ def _difference(
     """
     if there is None or route.target is None:
         return "New"
+    try:
+        parts = copied_parts(world, item, exchange, route.rules(there))
+    except OperationFailed:
+        return "Different"  # the deployment will say what is wrong with its rules
     same = (
-        _copied(world, item, exchange) == there.parts
+        parts == there.parts
         and (item.name, item.description) == (there.name, there.description)
         and folder_path(route.source, item.folder_id) == folder_path(route.target, there.folder_id)
     )
     return "NoDifference" if same else "Different"
-
-
-def _copied(world: World, item: Item, exchange: Exchange) -> dict[str, str]:
-    return {
-        path: CONTENTS.exchange(world.blobs, digest, exchange)
-        for path, digest in item.parts.items()
-    }
 
 
 def _references(world: World, workspace: Workspace, item: Item) -> set[str]:
@@ -335,6 +422,8 @@ def _references(world: World, workspace: Workspace, item: Item) -> set[str]:
     A report may name its semantic model by the path of its directory instead.
     """
     found: set[str] = set()
+    if is_direct_lake(world, item):
+        return found  # it is not bound anew, so it needs nothing in the target (section 7.4, docs)
     for digest in item.parts.values():
         found |= CONTENTS.guids(world.blobs, digest) & workspace.items.keys()
     binding = item.parts.get("definition.pbir")
@@ -355,11 +444,14 @@ def _references(world: World, workspace: Workspace, item: Item) -> set[str]:
 def _ordered(world: World, route: _Route, chosen: Sequence[Item]) -> list[Item]:
     """Sort items so that what others depend on comes first; cycles end up last."""
     waiting = sorted(chosen, key=lambda item: (type_rank(item.type), item.name, item.id))
-    ids = {item.id for item in waiting}
+    ids: set[str | None] = {item.id for item in waiting}
+    late: set[str | None] = {item.id for item in waiting if item.type in BY_LOGICAL_ID}
     needs = {
         item.id: (_references(world, route.source, item) | {item.parent_id}) & ids - {item.id}
         for item in waiting
     }
+    # What names others by logical id comes last: then all have the ids of the target (assumed).
+    needs |= {item.id: ids - late for item in waiting if item.id in late}
     done: list[Item] = []
     placed: set[str | None] = set()
     while waiting:
@@ -370,6 +462,19 @@ def _ordered(world: World, route: _Route, chosen: Sequence[Item]) -> list[Item]:
         placed |= {item.id for item in ready}
         waiting = [item for item in waiting if item.id not in placed]
     return done
+
+
+@release("pipelines.deploy")
+def abandon(world: World, found: Operation) -> None:
+    """Close a deployment that ended before its first step."""
+    pipeline = world.fabric.pipelines.get(str(found.args["pipeline"]))
+    if pipeline is None:
+        return
+    pipeline.active = None
+    for deployment in pipeline.history:
+        if deployment.id == found.args["deployment"]:
+            deployment.status = "Failed"
+            deployment.updated = deployment.ended = wire.now(world)
 
 
 @operation("pipelines.deploy")
@@ -383,8 +488,14 @@ def run_deploy(world: World, found: Operation) -> dict[str, Any]:
     deployment.status = "Failed"
     try:
         route = _settled_route(world, pipeline, deployment, found)
+        attached = _Attached.to(world, route, found.args.get("plan"))
+        actions = Actions(world, route.into, attached.plan, attached.find)
         for step in deployment.steps:
+            item = route.source.items.get(step.source_id)
+            key = step.source_id if item is None else attached.key(item)
+            actions.before(key)
             _run_step(world, route, deployment, step)
+            actions.after(key)
         deployment.status = "Succeeded"
     finally:
         deployment.updated = deployment.ended = wire.now(world)
@@ -407,9 +518,13 @@ def _settled_route(
             found.caller_id,
             "ServicePrincipal" if found.caller_kind == "ServicePrincipal" else "User",
         )
-        made = make_workspace(world, created["name"], caller, capacity_id=created["capacity"])
+        permitted = created["permitted"]
+        capacity_id = created["capacity"] if permitted else None
+        made = make_workspace(world, created["name"], caller, capacity_id=capacity_id)
         made.open = pipeline.open
         target_stage.workspace_id = made.id
+        if not permitted:
+            raise _no_capacity()
     source = world.fabric.workspaces.get(source_stage.workspace_id or "")
     target = world.fabric.workspaces.get(target_stage.workspace_id or "")
     if source is None or target is None:
@@ -417,6 +532,20 @@ def _settled_route(
             "DeploymentOperationFailed", "A stage lost its workspace during the deployment"
         )
     return _Route(pipeline, source_order, target_order, source, target)
+
+
+def _no_capacity() -> OperationFailed:
+    """Return what ends a deployment whose new workspace got no capacity.
+
+    That the workspace is made and its content not copied is documented (section 7.4); that the
+    operation ends as Failed, and the codes, are assumed.
+    """
+    message = "The caller does not have sufficient permissions over the capacity."
+    return OperationFailed(
+        "DeploymentOperationFailed",
+        "The workspace was created without a capacity, so the content was not deployed",
+        [detail("InsufficientPermissionsOverCapacity", message)],
+    )
 
 
 def _run_step(world: World, route: _Route, deployment: Deployment, step: DeploymentStep) -> None:
@@ -442,9 +571,7 @@ def _copy(
 ) -> Item:
     if item is None:
         raise OperationFailed("ItemNotFound", f"{name} is gone")
-    target = route.target
-    if target is None:
-        raise OperationFailed("DeploymentOperationFailed", "The target stage is vacant")
+    target = route.into
     planned = {step.source_id for step in deployment.steps}
     for needed in sorted(_references(world, route.source, item)):
         dependency = route.source.items[needed]
@@ -453,9 +580,9 @@ def _copy(
             raise OperationFailed(
                 code, f"{item.name} depends on {dependency.name}, which is not in the target"
             )
-    parts = _copied(world, item, _exchange(world, route))
-    folder_id = ensure_folder(target, folder_path(route.source, item.folder_id))
     there = route.counterpart(item)
+    parts = copied_parts(world, item, _exchange(world, route), route.rules(there))
+    folder_id = ensure_folder(target, folder_path(route.source, item.folder_id))
     if there is None:
         there = _new_item(world, route, target, item, parts, folder_id)
     else:

@@ -85,6 +85,10 @@ async def create_folder(world: World, call: Call) -> Answer:
     if parent is not None:
         parent = _find(workspace, parent).id
     _check_place(workspace, name, parent)
+    limit = world.fabric.settings.folder_limit
+    if limit is not None and len(workspace.folders) >= limit:
+        # An SDK constant; no number is published, so there is none by default (status assumed).
+        raise refuse(400, "TooManyFolders", "The workspace has too many folders")
     folder = Folder(id=new_id(), name=name, parent_id=parent)
     workspace.folders[folder.id] = folder
     location = f"{world.urls.fabric_url}/v1/workspaces/{workspace.id}/folders/{folder.id}"

@@ -13,11 +13,21 @@ from reconciler.emulator.fabric.access import (
     check_principal,
     check_settled,
     connection_for,
-    workspace_of,
 )
 from reconciler.emulator.fabric.committing import commit_plan
+from reconciler.emulator.fabric.deployplans import requested_plan
 from reconciler.emulator.fabric.errors import detail, invalid, refuse
+from reconciler.emulator.fabric.gitaccess import (
+    CONNECTION_TYPES,
+    check_caller,
+    check_geography,
+    check_guest,
+    check_kind,
+    credential_of,
+    working_credential,
+)
 from reconciler.emulator.fabric.lro import begin, finish_operation, operation
+from reconciler.emulator.fabric.networking import git_workspace_of
 from reconciler.emulator.fabric.state import GitBinding, GitCredential, Operation, Workspace
 from reconciler.emulator.fabric.syncing import (
     branch_tip,
@@ -33,9 +43,8 @@ from reconciler.emulator.world import new_id
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
-__all__ = ["ROUTES", "bind", "credential_of", "initialize"]
+__all__ = ["ROUTES", "bind", "initialize"]
 
-_CONNECTION_TYPES = {"AzureDevOps": "AzureDevOpsSourceControl", "GitHub": "GitHubSourceControl"}
 _FORBIDDEN_IN_DIRECTORY = set('":<>\\*?|')
 _LIMITS = {
     "repositoryName": 128,
@@ -59,20 +68,9 @@ def _binding(workspace: Workspace) -> GitBinding:
     return workspace.git
 
 
-def credential_of(binding: GitBinding, caller: Caller) -> GitCredential:
-    """Return how the caller authenticates to Git here; source ``None`` if not at all.
-
-    ``Automatic`` means single sign-on and never serves a service principal (section 6.1, docs).
-    """
-    found = binding.credentials.get(caller.id) or binding.credentials.get("*")
-    if found is None or (found.source == "Automatic" and caller.kind == "ServicePrincipal"):
-        return GitCredential("None")
-    return found
-
-
 def _ready(world: World, call: Call) -> tuple[Workspace, GitBinding]:
     """Return a workspace whose binding can be read by this caller: the checks of every sync."""
-    workspace = workspace_of(world, call, "Contributor")
+    workspace = git_workspace_of(world, call, "Contributor")
     binding = _binding(workspace)
     if binding.state != "ConnectedAndInitialized":
         raise refuse(
@@ -81,19 +79,9 @@ def _ready(world: World, call: Call) -> tuple[Workspace, GitBinding]:
             "The workspace's Git connection is not initialized.",
             retriable=False,
         )
-    _check_caller(binding, call.caller)
+    check_caller(world, binding, call.caller)
     _check_idle(binding)
     return workspace, binding
-
-
-def _check_caller(binding: GitBinding, caller: Caller) -> None:
-    if credential_of(binding, caller).source == "None":
-        raise refuse(
-            400,
-            "GitCredentialsNotConfigured",
-            "Git credentials are not configured for the caller in this workspace.",
-            retriable=False,
-        )
 
 
 def _check_idle(binding: GitBinding) -> None:
@@ -109,7 +97,7 @@ def _check_idle(binding: GitBinding) -> None:
 
 async def get_connection(world: World, call: Call) -> Answer:
     """Answer with the binding; both objects are null when there is none (section 6.2)."""
-    binding = workspace_of(world, call, "Contributor").git
+    binding = git_workspace_of(world, call, "Contributor").git
     if binding is None:
         body: dict[str, Any] = {
             "gitProviderDetails": None,
@@ -147,11 +135,13 @@ def provider_details(binding: GitBinding) -> dict[str, Any]:
 
 async def connect(world: World, call: Call) -> Answer:
     """Bind a workspace; nothing is synced. Source: section 6.3."""
-    workspace = workspace_of(world, call, "Admin")
+    workspace = git_workspace_of(world, call, "Admin")
     fields = call.fields()
     details = wire.mapping(fields, "gitProviderDetails")
     if details is None:
         raise invalid("The gitProviderDetails field is required")
+    check_kind(workspace)
+    check_guest(world, call.caller)
     if workspace.git is not None:
         raise refuse(
             409,
@@ -172,6 +162,8 @@ async def connect(world: World, call: Call) -> Answer:
     binding.credentials[call.caller.id] = _requested_credential(
         world, call.caller, binding.provider, requested, allowed=("ConfiguredConnection",)
     )
+    check_geography(world, workspace, binding)
+    check_caller(world, binding, call.caller)
     branch_tip(world, binding)
     workspace.git = binding
     return Answer(200)
@@ -277,7 +269,7 @@ def _requested_credential(
         return GitCredential("Automatic")
     connection_id = wire.identifier(requested, "connectionId")
     connection = connection_for(world, str(connection_id), caller)
-    if connection.type != _CONNECTION_TYPES[provider]:
+    if connection.type != CONNECTION_TYPES[provider]:
         raise refuse(
             400,
             "ConnectionMismatch",
@@ -289,7 +281,7 @@ def _requested_credential(
 
 async def disconnect(world: World, call: Call) -> Answer:
     """Unbind a workspace; items stay, credentials and relations go (the latter assumed)."""
-    workspace = workspace_of(world, call, "Admin")
+    workspace = git_workspace_of(world, call, "Admin")
     _check_idle(_binding(workspace))
     workspace.git = None
     for relation in list(world.fabric.relations.values()):
@@ -300,7 +292,7 @@ async def disconnect(world: World, call: Call) -> Answer:
 
 async def initialize_connection(world: World, call: Call) -> Answer:
     """Decide which side a first sync follows. Source: section 6.4, field."""
-    workspace = workspace_of(world, call, "Admin")
+    workspace = git_workspace_of(world, call, "Admin")
     binding = _binding(workspace)
     strategy = wire.choice(
         call.fields(), "initializationStrategy", ("None", "PreferRemote", "PreferWorkspace")
@@ -312,7 +304,7 @@ async def initialize_connection(world: World, call: Call) -> Answer:
             "The workspace's Git connection is already initialized.",
             retriable=False,
         )
-    _check_caller(binding, call.caller)
+    check_caller(world, binding, call.caller)
     return _read(world, call, lambda: initialize(world, workspace, binding, strategy))
 
 
@@ -357,7 +349,7 @@ def _read(world: World, call: Call, compute: Callable[[], dict[str, Any]]) -> An
     value = compute()
     if not world.fabric.settings.slow_git_reads:
         return Answer(200, value)
-    return begin(world, call.caller, "git.read", {"value": value})
+    return begin(world, call, "git.read", {"value": value})
 
 
 @operation("git.read")
@@ -421,7 +413,14 @@ async def commit_to_git(world: World, call: Call) -> Answer:
     check_settled(workspace)
     plan = commit_plan(world, workspace, binding, items)
     check_principal(world, call.caller, [change.shown.type for change in plan.changes])
-    args = {"workspace": workspace.id, "items": items, "comment": comment}
+    check_geography(world, workspace, binding)
+    credential = working_credential(world, binding, call.caller)
+    args = {
+        "workspace": workspace.id,
+        "items": items,
+        "comment": comment,
+        "connector": credential.source == "ConfiguredConnection",
+    }
     return _start(world, call, binding, "git.commit", args)
 
 
@@ -450,7 +449,16 @@ async def update_from_git(world: World, call: Call) -> Answer:
         )
     allow = options.get("allowOverrideItems") is True
     check_settled(workspace)
-    plan = update_plan(world, workspace, binding, commit, policy=policy, allow_override=allow)
+    attached = requested_plan(call, options, "ByLogicalId")
+    plan = update_plan(
+        world,
+        workspace,
+        binding,
+        commit,
+        policy=policy,
+        allow_override=allow,
+        attached=attached,
+    )
     leaving = [workspace.items[item_id].type for item_id in plan.remove]
     check_principal(world, call.caller, [item.type for item in plan.write] + leaving)
     args = {
@@ -458,6 +466,7 @@ async def update_from_git(world: World, call: Call) -> Answer:
         "commit": commit,
         "policy": policy,
         "allow_override": allow,
+        "plan": attached,
     }
     return _start(world, call, binding, "git.update", args)
 
@@ -466,7 +475,7 @@ def _start(
     world: World, call: Call, binding: GitBinding, kind: str, args: dict[str, Any]
 ) -> Answer:
     binding.operation_id = new_id()
-    answer = begin(world, call.caller, kind, args, operation_id=binding.operation_id)
+    answer = begin(world, call, kind, args, operation_id=binding.operation_id)
     if not world.fabric.settings.inline_git:
         return answer
     started = world.fabric.operations[answer.headers["x-ms-operation-id"]]
@@ -484,7 +493,7 @@ def _start(
 
 async def get_my_credentials(world: World, call: Call) -> Answer:
     """Answer with the caller's own credential configuration."""
-    binding = _binding(workspace_of(world, call, "Contributor"))
+    binding = _binding(git_workspace_of(world, call, "Contributor"))
     return Answer(200, _credential_wire(credential_of(binding, call.caller)))
 
 
@@ -497,7 +506,7 @@ def _credential_wire(credential: GitCredential) -> dict[str, Any]:
 
 async def update_my_credentials(world: World, call: Call) -> Answer:
     """Change the caller's own credential configuration."""
-    binding = _binding(workspace_of(world, call, "Contributor"))
+    binding = _binding(git_workspace_of(world, call, "Contributor"))
     fields = call.fields()
     if fields.get("source") is None:
         raise invalid("The source field is required")

@@ -51,7 +51,7 @@ async def deprovision(world: World, call: Call) -> Answer:
 
 def _begin(world: World, call: Call, kind: str, workspace: Workspace) -> Answer:
     args = {"workspace": workspace.id}
-    return begin(world, call.caller, kind, args, real_retry_after_s=_RETRY_AFTER_S)
+    return begin(world, call, kind, args, real_retry_after_s=_RETRY_AFTER_S)
 
 
 def _workspace(world: World, found: Operation) -> Workspace:

@@ -8,13 +8,15 @@ lies in ``.children`` of its parent's directory and is an item of its own.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from reconciler.emulator.fabric.support import GIT_UNSUPPORTED
+from reconciler.emulator.fabric.content import git_id
+from reconciler.emulator.fabric.support import GIT_UNSUPPORTED, ITEM_TYPES
 
 __all__ = [
     "ItemTree",
@@ -22,12 +24,17 @@ __all__ = [
     "TreeItem",
     "born_logical_id",
     "directory_leaf",
+    "model_directory",
     "parse_platform",
+    "parse_version_1",
     "read_tree",
     "write_platform",
 ]
 
 PLATFORM = ".platform"
+_METADATA, _CONFIG = "item.metadata.json", "item.config.json"
+_SYSTEM = frozenset({PLATFORM, _METADATA, _CONFIG})
+"""Files that say which item a directory is: one since version 2, before that two (docs)."""
 _KNOWN_MEMBERS = {
     "metadata": frozenset({"type", "displayName", "description"}),
     "config": frozenset({"version", "logicalId"}),
@@ -39,6 +46,7 @@ _SCHEMA = (
 )
 _FORBIDDEN = re.compile(r"[\"/:<>\\*?|]")
 
+_OLD_TYPES = {name.lower(): name for name in ITEM_TYPES} | {"dataset": "SemanticModel"}
 _NEEDS_FILES = frozenset({"Lakehouse", "Report", "SemanticModel"})
 """Types for which a ``.platform`` alone fails a sync (section 9, field)."""
 
@@ -62,7 +70,9 @@ class TreeItem:
         directory: Its directory, relative to the synced one.
         folder: The workspace folder path above it, "" at the root.
         parent: Logical id of the item it is a child of.
-        files: Blob by path below the directory, ``.platform`` included.
+        files: Blob by path below the directory, system files included.
+        shown: The same in the form of a commit of today: with a ``.platform``, written if the
+            directory has version 1 system files.
     """
 
     logical_id: str
@@ -73,6 +83,12 @@ class TreeItem:
     parent: str | None
     files: Mapping[str, str]
     platform: Platform
+    shown: Mapping[str, str]
+
+    @property
+    def definition(self) -> dict[str, str]:
+        """Blob by path of the files that are the item's own."""
+        return {path: blob for path, blob in self.files.items() if path not in _SYSTEM}
 
     @property
     def leaf(self) -> str:
@@ -82,7 +98,7 @@ class TreeItem:
     @property
     def lacks_files(self) -> bool:
         """Whether the definition files that the type needs are missing."""
-        return self.type in _NEEDS_FILES and len(self.files) == 1
+        return self.type in _NEEDS_FILES and not self.definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,29 @@ def parse_platform(content: bytes) -> Platform | None:
             description=metadata.get("description") or "",
             logical_id=config["logicalId"].lower(),
             unknown=_unknown(document),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    texts = (found.type, found.name, found.description)
+    return found if all(isinstance(value, str) for value in texts) else None
+
+
+@lru_cache(maxsize=2048)
+def parse_version_1(metadata: bytes, config: bytes) -> Platform | None:
+    """Return what version 1 system files say, None if they are no such files.
+
+    Source: git-integration/source-code-format, docs of 2023; that the type is written in other
+    letters ("report", "dataset") is from their examples, how it is read is assumed.
+    """
+    try:
+        about, settings = json.loads(metadata), json.loads(config)
+        kind = about["type"].replace(" ", "").lower()
+        found = Platform(
+            type=_OLD_TYPES.get(kind, about["type"]),
+            name=about["displayName"],
+            description=about.get("description") or "",
+            logical_id=settings["logicalId"].lower(),
+            unknown={},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -175,18 +214,21 @@ def read_tree(files: Mapping[str, str], read: Callable[[str], bytes]) -> ItemTre
 
     Args:
         files: Blob id by path relative to the synced directory.
-        read: Returns the bytes of a blob id; asked for ``.platform`` files only.
+        read: Returns the bytes of a blob id; asked for system files only.
     """
-    platforms: dict[str, Platform] = {}
-    problems: list[tuple[str, str]] = []
+    systems: dict[str, dict[str, str]] = {}
     for path, blob in files.items():
         directory, _, name = path.rpartition("/")
-        if name == PLATFORM and directory:
-            found = parse_platform(read(blob))
-            if found is None:
-                problems.append(("InvalidSystemFiles", path))
-            else:
-                platforms[directory] = found
+        if name in _SYSTEM and directory:
+            systems.setdefault(directory, {})[name] = blob
+    platforms: dict[str, Platform] = {}
+    problems: list[tuple[str, str]] = []
+    for directory, system in systems.items():
+        platform = _platform(system, read)
+        if platform is None:
+            problems.append(("InvalidSystemFiles", f"{directory}/{min(system)}"))
+        else:
+            platforms[directory] = platform
     owned = _owned_files(files, platforms)
     items: dict[str, TreeItem] = {}
     names: set[tuple[str, str]] = set()
@@ -209,8 +251,44 @@ def read_tree(files: Mapping[str, str], read: Callable[[str], bytes]) -> ItemTre
             parent=parent,
             files=owned[directory],
             platform=platform,
+            shown=_shown(owned[directory], platform),
         )
     return ItemTree(items, tuple(problems))
+
+
+def _platform(system: Mapping[str, str], read: Callable[[str], bytes]) -> Platform | None:
+    """Return what a directory's system files say; both versions at once say nothing (docs)."""
+    if system.keys() == {PLATFORM}:
+        return parse_platform(read(system[PLATFORM]))
+    if system.keys() == {_METADATA, _CONFIG}:
+        return parse_version_1(read(system[_METADATA]), read(system[_CONFIG]))
+    return None
+
+
+def _shown(files: Mapping[str, str], platform: Platform) -> Mapping[str, str]:
+    if PLATFORM in files:
+        return files
+    written = write_platform(
+        item_type=platform.type,
+        name=platform.name,
+        description=platform.description,
+        logical_id=platform.logical_id,
+    )
+    kept = {path: blob for path, blob in files.items() if path not in _SYSTEM}
+    return {**kept, PLATFORM: git_id(written)}
+
+
+def model_directory(directory: str, content: bytes) -> str | None:
+    """Return the semantic model directory that a report's ``definition.pbir`` points to."""
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except ValueError:
+        return None
+    for key in ("datasetReference", "byPath", "path"):
+        document = document.get(key) if isinstance(document, dict) else None
+    if not isinstance(document, str):
+        return None
+    return posixpath.normpath(posixpath.join(directory, document))
 
 
 def _owned_files(

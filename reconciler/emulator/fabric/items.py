@@ -17,23 +17,17 @@ from reconciler.emulator.fabric.catalog import (
     check_name,
     default_parts,
     definition,
-    folder_path,
     remove_item,
     rename_item,
 )
 from reconciler.emulator.fabric.content import ZERO_ID
 from reconciler.emulator.fabric.errors import OperationFailed, invalid, not_found, refuse
 from reconciler.emulator.fabric.folders import folders_below
-from reconciler.emulator.fabric.itemformat import (
-    PLATFORM,
-    directory_leaf,
-    parse_platform,
-)
+from reconciler.emulator.fabric.itemformat import PLATFORM, parse_platform
 from reconciler.emulator.fabric.lro import begin, operation
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.state import Item, Operation, Workspace
 from reconciler.emulator.fabric.support import ITEM_TYPES
-from reconciler.emulator.fabric.syncing import supported_items
 from reconciler.emulator.http import Answer, Call, Route
 
 if TYPE_CHECKING:
@@ -45,8 +39,10 @@ __all__ = [
     "create_item_of",
     "decode_parts",
     "delete_item",
+    "existing_item",
     "get_definition",
     "item_wire",
+    "parts_wire",
     "update_definition",
 ]
 
@@ -164,7 +160,7 @@ def create_item_of(world: World, call: Call, item_type: str) -> Answer:
     }
     slow = item_type in _CREATE_EMPTY_SLOW if given is None else item_type not in _CREATE_INLINE
     if slow:
-        return begin(world, call.caller, "items.create", args, headers={"ETag": '""'})
+        return begin(world, call, "items.create", args, headers={"ETag": '""'})
     return Answer(201, _create(world, args), headers={"ETag": '""'})
 
 
@@ -218,10 +214,13 @@ def change_item(world: World, workspace: Workspace, item: Item, fields: dict[str
 
 
 async def delete_item(world: World, call: Call) -> Answer:
-    """Remove an item; ``hardDelete`` needs an admin (spec)."""
+    """Remove an item, to stay recoverable unless ``hardDelete`` says not; that needs an admin.
+
+    Source: section 8, spec; that all types but those of children are soft-deleted is assumed.
+    """
     hard = call.query.get("hardDelete", "").lower() == "true"
     workspace = workspace_of(world, call, "Admin" if hard else "Contributor")
-    remove_item(world, workspace, item_of(workspace, call))
+    remove_item(world, workspace, item_of(workspace, call), soft=not hard)
     return Answer(200)
 
 
@@ -236,7 +235,8 @@ async def move_item(world: World, call: Call) -> Answer:
     return Answer(200, {"value": [item_wire(workspace, item)]})
 
 
-def _parts_wire(world: World, parts: dict[str, str], prefix: str = "") -> list[dict[str, Any]]:
+def parts_wire(world: World, parts: dict[str, str], prefix: str = "") -> list[dict[str, Any]]:
+    """Return blobs by path as the parts of a definition."""
     return [
         {
             "path": f"{prefix}{path}",
@@ -258,17 +258,16 @@ async def get_definition(world: World, call: Call) -> Answer:
     args = {"workspace": workspace.id, "item": item.id}
     if item.type in _GET_INLINE:
         return Answer(200, _definition(world, args))
-    return begin(world, call.caller, "items.get_definition", args)
+    return begin(world, call, "items.get_definition", args)
 
 
 def _definition(world: World, args: dict[str, Any]) -> dict[str, Any]:
-    item = _existing(world, args)[1]
-    return {
-        "definition": {"parts": _parts_wire(world, definition(world, item, logical_id=ZERO_ID))}
-    }
+    item = existing_item(world, args)[1]
+    return {"definition": {"parts": parts_wire(world, definition(world, item, logical_id=ZERO_ID))}}
 
 
-def _existing(world: World, args: dict[str, Any]) -> tuple[Workspace, Item]:
+def existing_item(world: World, args: dict[str, Any]) -> tuple[Workspace, Item]:
+    """Return the workspace and the item of an operation that is due."""
     workspace = world.fabric.workspaces.get(args["workspace"])
     item = None if workspace is None else workspace.items.get(args["item"])
     if workspace is None or item is None:
@@ -310,11 +309,11 @@ async def update_definition(world: World, call: Call) -> Answer:
     if item.type in _UPDATE_INLINE:
         _update(world, args)
         return Answer(200)
-    return begin(world, call.caller, "items.update_definition", args)
+    return begin(world, call, "items.update_definition", args)
 
 
 def _update(world: World, args: dict[str, Any]) -> dict[str, Any]:
-    workspace, item = _existing(world, args)
+    workspace, item = existing_item(world, args)
     item.parts = args["parts"]
     if args["platform"] is not None:
         platform = parse_platform(world.blobs.get(args["platform"]))
@@ -332,58 +331,11 @@ def run_update_definition(world: World, found: Operation) -> dict[str, Any]:
     return _update(world, found.args)
 
 
-async def bulk_export(world: World, call: Call) -> Answer:
-    """Start the export of many definitions (preview).
-
-    Source: section 8, recorded: real logical ids, absolute part paths, an index of roots.
-    """
-    workspace = workspace_of(world, call, "Contributor")
-    if call.query.get("beta", "").lower() != "true":
-        raise invalid("The beta query parameter must be true")
-    fields = call.fields()
-    mode = wire.choice(fields, "mode", ("All", "Selective"))
-    if mode is None:
-        raise invalid("The mode field is required")
-    chosen = [item.id for item in supported_items(workspace)]
-    if mode == "Selective":
-        chosen = [
-            str(wire.identifier(entry, "id")) for entry in wire.sequence(fields, "items") or []
-        ]
-    for item_id in chosen:
-        if item_id not in workspace.items:
-            raise not_found("ItemNotFound", "The requested item could not be found")
-    args = {"workspace": workspace.id, "items": chosen}
-    return begin(world, call.caller, "items.bulk_export", args)
-
-
-@operation("items.bulk_export")
-def run_bulk_export(world: World, found: Operation) -> dict[str, Any]:
-    """Read the definitions as they are when the operation ends."""
-    index: list[dict[str, str]] = []
-    parts: list[dict[str, Any]] = []
-    for item_id in found.args["items"]:
-        args = {"workspace": found.args["workspace"], "item": item_id}
-        workspace, item = _existing(world, args)
-        root = f"/{'/'.join(filter(None, _export_path(workspace, item)))}"
-        index.append({"id": item.id, "rootPath": root})
-        parts += _parts_wire(world, definition(world, item), f"{root}/")
-    return {"itemDefinitionsIndex": index, "definitionParts": parts}
-
-
-def _export_path(workspace: Workspace, item: Item) -> tuple[str, ...]:
-    parent = workspace.items.get(item.parent_id or "")
-    leaf = directory_leaf(item.name, item.type, item.logical_id)
-    if parent is not None:
-        return (*_export_path(workspace, parent), ".children", leaf)
-    return folder_path(workspace, item.folder_id), leaf
-
-
 _ALL = "/v1/workspaces/{workspaceId}/items"
 _ONE = f"{_ALL}/{{itemId}}"
 ROUTES = [
     Route("GET", _ALL, list_items, "items.list"),
     Route("POST", _ALL, create_item, "items.create"),
-    Route("POST", f"{_ALL}/bulkExportDefinitions", bulk_export, "items.bulk_export", effect=False),
     Route("GET", _ONE, get_item, "items.get"),
     Route("PATCH", _ONE, update_item, "items.update"),
     Route("DELETE", _ONE, delete_item, "items.delete"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 from reconciler.emulator.fabric.errors import OperationFailed, not_found, refuse
 from reconciler.emulator.fabric.state import Operation
 from reconciler.emulator.fabric.wire import moment, now, plain_time
-from reconciler.emulator.http import Answer, Call, Caller, Refused, Route
+from reconciler.emulator.http import Answer, Call, Refused, Route
 from reconciler.emulator.world import World, effect, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ROUTES", "as_failure", "begin", "delay_s", "operation", "retry_after_s"]
+__all__ = ["ROUTES", "as_failure", "begin", "delay_s", "operation", "release", "retry_after_s"]
 
 _LOG = logging.getLogger("reconciler.emulator")
 _Run = Callable[["World", Operation], Any]
+_Release = Callable[["World", Operation], None]
 _KINDS: dict[str, _Run] = {}
+_RELEASES: dict[str, _Release] = {}
 
 _RETRY_AFTER_S: Mapping[str, int] = {"instant": 0, "fast": 1, "real": 20}
 """The service says 20 on every ALM operation (section 2.1, recorded and field)."""
@@ -35,15 +38,25 @@ _REAL_S: Mapping[str, float] = {
     "identities.provision": 1.2,
     "identities.deprovision": 1.2,
     "items.create": 1.6,
+    "items.create:Notebook": 1.5,
+    "items.create:SemanticModel": 10.8,
+    "items.create:Warehouse": 9.1,
+    "items.create:SQLDatabase": 15.0,
+    "items.create:KQLDatabase": 7.6,
     "items.get_definition": 0.4,
     "items.update_definition": 0.3,
     "items.bulk_export": 1.5,
+    "items.bulk_import": 5.0,
+    "connections.test": 1.0,
     "git.update": 12.0,
     "git.commit": 6.0,
     "pipelines.deploy": 30.0,
+    "jobs.run": 30.0,
+    "jobs.cancel": 5.0,
 }
-"""Seconds on the server at speed ``real``. Item calls: medians of section 2.5, recorded; Git calls
-and deployments were never recorded: assumed."""
+"""Seconds on the server at speed ``real``. Item calls: medians of section 2.5, recorded, by item
+type where the type was recorded apart; Git calls, deployments, imports, tests of connections and
+jobs were never recorded: assumed."""
 
 
 def operation(kind: str) -> Callable[[_Run], _Run]:
@@ -60,13 +73,23 @@ def operation(kind: str) -> Callable[[_Run], _Run]:
     return register
 
 
-def delay_s(world: World, kind: str) -> float:
+def release(kind: str) -> Callable[[_Release], _Release]:
+    """Register what an operation of this kind lets go of when it ends without its effect."""
+
+    def register(function: _Release) -> _Release:
+        _RELEASES[kind] = function
+        return function
+
+    return register
+
+
+def delay_s(world: World, kind: str, item_type: str = "") -> float:
     """Return how long an operation of this kind takes at the world's speed."""
     match world.options.speed:
         case "instant":
             return 0.0
         case "real":
-            return _REAL_S.get(kind, 1.0)
+            return _REAL_S.get(f"{kind}:{item_type}", _REAL_S.get(kind, 1.0))
         case _:
             return 0.2
 
@@ -78,7 +101,7 @@ def retry_after_s(world: World) -> int:
 
 def begin(
     world: World,
-    caller: Caller,
+    call: Call,
     kind: str,
     args: dict[str, Any],
     *,
@@ -97,8 +120,8 @@ def begin(
         id=operation_id or new_id(),
         kind=kind,
         args=args,
-        caller_id=caller.id,
-        caller_kind=caller.kind,
+        caller_id=call.caller.id,
+        caller_kind=call.caller.kind,
         created=started,
         updated=started,
         retry_after=retry_after_s(world),
@@ -106,7 +129,7 @@ def begin(
     if real_retry_after_s is not None and world.options.speed == "real":
         found.retry_after = real_retry_after_s
     world.fabric.operations[found.id] = found
-    world.schedule("fabric.operation", {"id": found.id}, delay_s=delay_s(world, kind))
+    _schedule(world, call, found)
     sent = {
         "Location": _state_url(world, found.id),
         "Retry-After": str(found.retry_after),
@@ -116,11 +139,38 @@ def begin(
     return Answer(202, headers={**sent, **(headers or {})}, json_null=True)
 
 
+def _schedule(world: World, call: Call, found: Operation) -> None:
+    """Let an operation end when it is due, at the latest at the service's own limit.
+
+    Source: section 2.3, SDK: OperationFailedOnTimeout is a constant; that the operation ends as
+    Failed with it and without an effect is assumed. InvalidWorkloadId and other codes come by
+    the fault ``operation``.
+    """
+    wrong = None if call.fault is None else call.fault.failing_operation
+    limit_s = world.fabric.settings.operation_limit_s
+    needed_s = delay_s(world, found.kind, str(found.args.get("type", "")))
+    if wrong is not None and wrong.hang:
+        needed_s = math.inf
+    elif wrong is not None:
+        found.fate = dict(wrong.error)
+    if limit_s is not None and needed_s > limit_s:
+        message = "The operation did not finish in time"
+        found.fate = {"errorCode": "OperationFailedOnTimeout", "message": message}
+        needed_s = limit_s
+    if needed_s < math.inf:
+        world.schedule("fabric.operation", {"id": found.id}, delay_s=needed_s)
+
+
 @effect("fabric.operation")
 def finish_operation(world: World, args: dict[str, Any]) -> None:
     """Run the effect of an operation that is due and keep the outcome."""
     found = world.fabric.operations.get(str(args["id"]))
     if found is None or found.status != "Running":
+        return
+    if found.fate is not None:
+        found.status, found.error, found.updated = "Failed", found.fate, now(world)
+        if found.kind in _RELEASES:
+            _RELEASES[found.kind](world, found)
         return
     try:
         result = _KINDS[found.kind](world, found)

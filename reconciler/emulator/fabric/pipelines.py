@@ -291,6 +291,7 @@ def unassign(pipeline: Pipeline, order: int) -> None:
     """Empty a stage: its history, rules and pairing are lost (section 7.1, docs)."""
     stage = pipeline.stages[order]
     stage.workspace_id, stage.assigned, stage.deployed = None, None, {}
+    stage.rules = []
     drop_stage(pipeline, order)
     pipeline.history = [
         entry

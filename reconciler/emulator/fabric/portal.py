@@ -21,10 +21,12 @@ from reconciler.emulator.fabric.catalog import (
     rename_item,
 )
 from reconciler.emulator.fabric.pipelines import assign, unassign
+from reconciler.emulator.fabric.rules import RULE_TYPES
 from reconciler.emulator.fabric.state import (
     Item,
     Pipeline,
     RoleAssignment,
+    Rule,
     Workspace,
 )
 from reconciler.emulator.fabric.support import ITEM_TYPES
@@ -155,10 +157,10 @@ def move(world: World, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def delete(world: World, data: dict[str, Any]) -> dict[str, Any]:
-    """Delete an item with its children."""
+    """Delete an item with its children; it stays recoverable."""
     workspace = find_workspace(world, data.get("workspace"))
     item = _item(workspace, data)
-    remove_item(world, workspace, item)
+    remove_item(world, workspace, item, soft=True)
     return {"id": item.id}
 
 
@@ -183,6 +185,31 @@ def unassign_stage(world: World, data: dict[str, Any]) -> None:
     """Take the workspace out of a stage."""
     pipeline = find_pipeline(world, data.get("pipeline"))
     unassign(pipeline, _stage(pipeline, data.get("stage")))
+
+
+def change_rule(world: World, data: dict[str, Any]) -> None:
+    """Set a deployment rule of an item in a ``stage``; a ``value`` of null takes it away.
+
+    ``kind`` is dataSource, parameter or defaultLakehouse; ``name`` is the data source or the
+    parameter. Not in the first stage, and only for some types (create-rules, docs).
+    """
+    pipeline = find_pipeline(world, data.get("pipeline"))
+    order = _stage(pipeline, data.get("stage"))
+    stage = pipeline.stages[order]
+    workspace = world.fabric.workspaces.get(stage.workspace_id or "")
+    if order == 0 or workspace is None:
+        raise ScenarioError("stage: rules belong to a stage with a workspace, not to the first one")
+    item, kind = _item(workspace, data), data.get("kind")
+    if kind not in RULE_TYPES or item.type not in RULE_TYPES[str(kind)]:
+        kinds = [name for name, types in RULE_TYPES.items() if item.type in types]
+        raise ScenarioError(f"kind: {item.type} has {', '.join(kinds) or 'no rules'}")
+    name = "" if kind == "defaultLakehouse" else _text(data, "name")
+    kept = [
+        rule for rule in stage.rules if (rule.item_id, rule.kind, rule.old) != (item.id, kind, name)
+    ]
+    if data.get("value") is not None:
+        kept.append(Rule(item.id, str(kind), name, _text(data, "value")))
+    stage.rules = kept
 
 
 def change_role(world: World, data: dict[str, Any]) -> None:
@@ -245,6 +272,7 @@ PORTAL: dict[str, _Action] = {
     "delete": _worded(delete),
     "reassign": _worded(_nothing(reassign)),
     "unassign": _worded(_nothing(unassign_stage)),
+    "rule": _worded(_nothing(change_rule)),
     "role": _worded(_nothing(change_role)),
     "capacity": _worded(_nothing(change_capacity)),
     "settings": _worded(_nothing(change_settings)),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
-from reconciler.emulator.fabric.access import ROLES, role_in, workspace_of
+from reconciler.emulator.fabric.access import ROLES, role_in
 from reconciler.emulator.fabric.errors import forbidden, invalid, not_found, refuse
+from reconciler.emulator.fabric.networking import git_workspace_of
 from reconciler.emulator.fabric.paging import paged
 from reconciler.emulator.fabric.state import GitBinding, Relation, Workspace
 from reconciler.emulator.http import Answer, Call, Route
@@ -35,7 +36,7 @@ def _wire(relation: Relation, workspace_id: str) -> dict[str, Any]:
 
 async def list_relations(world: World, call: Call) -> Answer:
     """List the relations of a workspace; branches of one base are related to each other."""
-    workspace = workspace_of(world, call, "Viewer")
+    workspace = git_workspace_of(world, call, "Viewer")
     found = [
         _wire(relation, workspace.id)
         for relation in world.fabric.relations.values()
@@ -65,7 +66,7 @@ def _base_of(world: World, workspace: Workspace) -> str | None:
 
 async def create_relation(world: World, call: Call) -> Answer:
     """Relate a branch workspace and its base."""
-    workspace = workspace_of(world, call, "Contributor")
+    workspace = git_workspace_of(world, call, "Contributor")
     fields = call.fields()
     related_id = str(wire.identifier(fields, "relatedWorkspaceId"))
     kind = wire.choice(fields, "relationType", ("Base", "Branch", "RelatedWorkspace"))
@@ -120,7 +121,7 @@ def _refused(code: str, message: str, *, status: int = 400) -> Exception:
 
 async def delete_relation(world: World, call: Call) -> Answer:
     """Remove a relation from either side."""
-    workspace = workspace_of(world, call, "Admin")
+    workspace = git_workspace_of(world, call, "Admin")
     relation = world.fabric.relations.get(call.params["relationId"].lower())
     if relation is None:
         raise not_found("WorkspaceRelationNotFound")

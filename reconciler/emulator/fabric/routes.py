@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from reconciler.emulator.fabric import (
+    bulk,
     connections,
     deploying,
     folders,
@@ -14,7 +15,9 @@ from reconciler.emulator.fabric import (
     history,
     identities,
     items,
+    jobs,
     lro,
+    networking,
     pipelines,
     relations,
     roles,
@@ -36,6 +39,9 @@ ROUTES: list[Route] = [
     *roles.ROUTES,
     *folders.ROUTES,
     *items.ROUTES,
+    *bulk.ROUTES,
+    *jobs.ROUTES,
+    *networking.ROUTES,
     *connections.ROUTES,
     *git.ROUTES,
     *relations.ROUTES,

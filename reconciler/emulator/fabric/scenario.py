@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric.access import ROLES
-from reconciler.emulator.fabric.catalog import add_item, ensure_folder
-from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
+from reconciler.emulator.fabric.catalog import add_item, ensure_folder, imported_parts
+from reconciler.emulator.fabric.content import ZERO_ID, Exchange
 from reconciler.emulator.fabric.git import bind, initialize
 from reconciler.emulator.fabric.itemformat import PLATFORM, read_tree
 from reconciler.emulator.fabric.pipelines import assign, make_pipeline
@@ -57,6 +57,9 @@ _CREDENTIAL_TYPES = {
     "AzureDevOpsSourceControl": "ServicePrincipal",
     "GitHubSourceControl": "Key",
 }
+
+
+_KINDS = ("Workspace", "Personal", "TemplateApp")
 
 
 class _Entry:
@@ -109,13 +112,13 @@ def load(world: World, data: dict[str, Any], base: Path) -> None:
     Raises:
         ScenarioError: with the place of the mistake.
     """
-    for entry in _entries(data, "capacities", "", "name id sku region state"):
+    for entry in _entries(data, "capacities", "", "name id sku region state contributors"):
         _capacity(world, entry)
-    for entry in _entries(data, "principals", "", "id type name appId"):
+    for entry in _entries(data, "principals", "", "id type name appId guest"):
         _principal(world, entry)
     for entry in _entries(data, "connections", "", "name id type url"):
         _connection(world, entry)
-    known = "name id description capacity roles items git private"
+    known = "name id description capacity roles items git private kind"
     for entry in _entries(data, "workspaces", "", known):
         with _placed(entry):
             _workspace(world, entry, base)
@@ -146,8 +149,18 @@ def _capacity(world: World, entry: _Entry) -> None:
         sku=entry.text("sku", "F2"),
         region=entry.text("region", "West Europe"),
         state=state,
+        contributors=_ids(entry, "contributors"),
     )
     world.fabric.capacities[found.id] = found
+
+
+def _ids(entry: _Entry, key: str) -> list[str] | None:
+    found = entry.data.get(key)
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(is_guid(value) for value in found):
+        raise ScenarioError(f"{entry.where}.{key}: a list of UUIDs is expected")
+    return [value.lower() for value in found]
 
 
 def _principal(world: World, entry: _Entry) -> None:
@@ -157,6 +170,7 @@ def _principal(world: World, entry: _Entry) -> None:
         type=entry.text("type", "User"),
         name=entry.text("name", ""),
         app_id=entry.text("appId", "") or None,
+        guest=entry.flag("guest"),
     )
     world.fabric.principals[found.id] = found
 
@@ -215,6 +229,9 @@ def _workspace(world: World, entry: _Entry, base: Path) -> None:
     del world.fabric.workspaces[workspace.id]
     workspace.id = wanted
     world.fabric.workspaces[wanted] = workspace
+    workspace.kind = entry.text("kind", "Workspace")
+    if workspace.kind not in _KINDS:
+        raise ScenarioError(f"{entry.where}.kind: one of {', '.join(_KINDS)} is expected")
     private = entry.flag("private")
     roles = _roles(world, entry, ROLES)
     workspace.roles = roles if private else [*workspace.roles, *roles]
@@ -259,17 +276,13 @@ def _import(
             item_type=found.type,
             name=found.name,
             description=found.platform.description,
-            parts={
-                path: CONTENTS.exchange(world.blobs, digest, exchange)
-                for path, digest in found.files.items()
-                if path != PLATFORM
-            },
+            parts=imported_parts(world, found.type, found.definition, exchange),
             folder_id=ensure_folder(workspace, found.folder),
             parent_id=None if found.parent is None else ids.get(found.parent),
             item_id=ids[found.logical_id],
             logical_id=found.logical_id if from_git else None,
         )
-        item.platform = found.files[PLATFORM]
+        item.platform = found.files.get(PLATFORM)
         item.leaf = found.leaf if from_git else None
 
 

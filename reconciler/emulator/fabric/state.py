@@ -29,11 +29,14 @@ __all__ = [
     "GitBinding",
     "GitCredential",
     "Item",
+    "JobInstance",
+    "NetworkPolicy",
     "Operation",
     "Pipeline",
     "Principal",
     "Relation",
     "RoleAssignment",
+    "Rule",
     "Stage",
     "Workspace",
 ]
@@ -75,6 +78,26 @@ class FabricSettings(Tracked):
     """Largest file of a commit (section 6.6, docs)."""
     git_commit_bytes: int | None = field(default=None, metadata={"least": 1})
     """Largest commit; None: 50 MB to GitHub, 125 MB to Azure DevOps, 25 MB by connection."""
+    operation_limit_s: float | None = None
+    """How long an operation may take before it ends as OperationFailedOnTimeout; None: for ever
+    (section 2.3 knows the code only)."""
+    failing_jobs: list[str] = field(default_factory=list)
+    """Names or ids of items whose jobs end as Failed."""
+    offline_connections: list[str] = field(default_factory=list)
+    """Names or ids of connections that a test finds offline."""
+    automatic_git_fails: list[str] = field(default_factory=list)
+    """Ids of users whose single sign-on to Git fails, ``*`` for all (section 6.8, docs)."""
+    cross_geo_git: bool = False
+    """The tenant switch for repositories in another region; off by default (section 6.9, docs)."""
+    reserialize_content: bool = False
+    """Whether an update writes definitions its own way, without CRLF and last line feeds, so that
+    items show as changed afterwards (section 6.5, docs)."""
+    folder_limit: int | None = field(default=None, metadata={"least": 0})
+    """Folders a workspace can have; None: no limit is published."""
+    soft_delete: bool = True
+    """Whether deleted items stay recoverable unless a hard delete was asked for (section 8)."""
+    soft_delete_s: float = 7 * 86400.0
+    """How long a deleted item counts toward the item limit (assumed; nothing is published)."""
 
 
 @dataclass(slots=True)
@@ -86,6 +109,8 @@ class Capacity(Tracked):
     sku: str = "F2"
     region: str = "West Europe"
     state: str = "Active"
+    contributors: list[str] | None = None
+    """Ids of those who may put workspaces on it; None: everybody."""
 
 
 @dataclass(slots=True)
@@ -96,6 +121,8 @@ class Principal(Tracked):
     type: str = "User"
     name: str = ""
     app_id: str | None = None
+    guest: bool = False
+    """Whether this is a guest of the tenant (B2B)."""
 
 
 @dataclass(slots=True)
@@ -197,13 +224,29 @@ class GitBinding(Tracked):
 
 
 @dataclass(slots=True)
+class NetworkPolicy(Tracked):
+    """What a workspace may reach and be reached from; Git only matters if outbound is denied.
+
+    The tags are the ETags of the two policies: another one after every change.
+    """
+
+    tag: str
+    git_tag: str
+    inbound: str = "Allow"
+    outbound: str = "Allow"
+    git: str = "Deny"
+
+
+@dataclass(slots=True)
 class Workspace(Divided):
     """A workspace with everything in it."""
 
-    PART: ClassVar[frozenset[str]] = frozenset({"folders", "items", "held_names"})
+    PART: ClassVar[frozenset[str]] = frozenset({"folders", "items", "held_names", "deleted"})
 
     id: str
     name: str
+    kind: str = "Workspace"
+    """``Personal`` for somebody's "My workspace", ``TemplateApp`` for one a template app made."""
     description: str = ""
     capacity_id: str | None = None
     capacity_progress: str | None = None
@@ -217,6 +260,10 @@ class Workspace(Divided):
     service_principal_id: str | None = None
     held_names: dict[str, str] = field(default_factory=dict)
     """``type/name`` of deleted items to the time at which the name is free again."""
+    deleted: dict[str, str] = field(default_factory=dict)
+    """Ids of soft-deleted items to the time until which they count toward the item limit."""
+    network: NetworkPolicy | None = None
+    """None as long as nobody restricted anything."""
 
 
 @dataclass(slots=True)
@@ -226,6 +273,19 @@ class Relation(Tracked):
     id: str
     branch_id: str
     base_id: str
+
+
+@dataclass(slots=True)
+class Rule(Tracked):
+    """A deployment rule of a stage: what an item has there, whatever its source has.
+
+    ``old`` is the data source or the parameter's name, "" for a default lakehouse.
+    """
+
+    item_id: str
+    kind: str
+    old: str
+    new: str
 
 
 @dataclass(slots=True)
@@ -241,6 +301,7 @@ class Stage(Tracked):
     """Time at which the workspace was assigned by a person or a call."""
     deployed: dict[str, str] = field(default_factory=dict)
     """Item id to the time it was last deployed into this stage."""
+    rules: list[Rule] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -324,6 +385,24 @@ class Operation(Tracked):
     error: dict[str, Any] | None = None
     result: str | None = None
     """Blob id of the JSON result; None when there is none."""
+    fate: dict[str, Any] | None = None
+    """The error it ends with instead of having its effect; None: nothing goes wrong on purpose."""
+
+
+@dataclass(slots=True)
+class JobInstance(Tracked):
+    """One run of an item. ``pending`` is the effect that ends it."""
+
+    id: str
+    workspace_id: str
+    item_id: str
+    type: str
+    status: str
+    started: str
+    activity_id: str
+    ended: str | None = None
+    failure: dict[str, Any] | None = None
+    pending: str | None = None
 
 
 @dataclass(slots=True)
@@ -338,5 +417,6 @@ class FabricState(Section):
     relations: dict[str, Relation] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
+    jobs: dict[str, JobInstance] = field(default_factory=dict)
     last_pages: int = field(default=0, metadata={"persist": False})
     """Number of last pages answered; rotates the three spellings of the end of a list."""

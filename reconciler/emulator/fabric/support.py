@@ -13,7 +13,14 @@ from typing import Literal
 
 from reconciler.emulator.fabric.wire import ordered_words, words
 
-__all__ = ["GIT_UNSUPPORTED", "ITEM_TYPES", "PIPELINE_UNSUPPORTED", "SUPPORT", "Support"]
+__all__ = [
+    "BY_LOGICAL_ID",
+    "GIT_UNSUPPORTED",
+    "ITEM_TYPES",
+    "PIPELINE_UNSUPPORTED",
+    "SUPPORT",
+    "Support",
+]
 
 Evidence = Literal["docs", "assumed"]
 
@@ -38,8 +45,10 @@ _TYPES = ordered_words(
     "OperationsAgent CosmosDBDatabase Ontology EventSchemaSet DataAgent MirroredCatalog "
     "AppBackend OrgApp OrgAppAudience DataBuildToolJob AzureDatabricksStorage Plan"
 )
-ITEM_TYPES = frozenset(_TYPES)
-"""The ItemType enum, 51 values (spec)."""
+_NEWER = ("DeploymentPlan",)
+"""Types that are documented, but not in the enum at hand: deployment plans (docs of Sep 2026)."""
+ITEM_TYPES = frozenset(_TYPES) | frozenset(_NEWER)
+"""The ItemType enum, 51 values (spec), and newer types."""
 
 _IN_GIT = words(
     "Environment GraphQLApi Lakehouse Notebook SparkJobDefinition UserDataFunction MLExperiment "
@@ -47,7 +56,7 @@ _IN_GIT = words(
     "SnowflakeDatabase Reflex Eventhouse Eventstream KQLDatabase KQLQueryset KQLDashboard "
     "EventSchemaSet Map AnomalyDetector Warehouse MirroredAzureDatabricksCatalog OrgApp "
     "PaginatedReport Report SemanticModel SQLDatabase CosmosDBDatabase GraphModel GraphQuerySet "
-    "VariableLibrary"
+    "VariableLibrary DeploymentPlan"
 )
 _NOT_IN_GIT = words("Dashboard Datamart SQLEndpoint")
 _DEPLOYED = _IN_GIT | words(
@@ -64,9 +73,12 @@ SUPPORT: Mapping[str, Support] = {
         pipelines=name not in _NOT_DEPLOYED,
         pipelines_source="docs" if name in _DEPLOYED | _NOT_DEPLOYED else "assumed",
     )
-    for name in _TYPES
+    for name in (*_TYPES, *_NEWER)
 }
 """Every type."""
+
+BY_LOGICAL_ID = frozenset({"DeploymentPlan"})
+"""Types whose definition names items by logical id in a workspace too (docs of Sep 2026)."""
 
 GIT_UNSUPPORTED = frozenset(name for name, found in SUPPORT.items() if not found.git)
 """Types that Git integration ignores on both sides."""

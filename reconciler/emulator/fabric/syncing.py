@@ -23,6 +23,7 @@ from reconciler.emulator.fabric.itemformat import (
     TreeItem,
     read_tree,
 )
+from reconciler.emulator.fabric.lro import release
 from reconciler.emulator.fabric.state import GitBinding, Item, Operation, Workspace
 from reconciler.emulator.fabric.support import GIT_UNSUPPORTED
 from reconciler.emulator.http import Refused
@@ -45,10 +46,11 @@ __all__ = [
     "sound_tree",
     "status_of",
     "supported_items",
+    "unlock",
     "view_workspace",
 ]
 
-_FORM = 1
+_FORM = 2
 """Part of the tag of kept comparisons: another number makes all that a file holds invalid."""
 
 _CACHED_FILES = 30_000
@@ -228,7 +230,7 @@ def _tree_views(items: Mapping[str, TreeItem]) -> dict[str, View]:
             name=item.name,
             folder=item.folder,
             parent=item.parent,
-            files=item.files,
+            files=item.shown,
         )
         for key, item in items.items()
     }
@@ -324,6 +326,16 @@ def _change(before: View | None, after: View | None) -> str | None:
     if after is None:
         return "Deleted"
     return None if before.same(after) else "Modified"
+
+
+@release("git.update")
+@release("git.commit")
+def unlock(world: World, found: Operation) -> None:
+    """Let the next Git operation of a workspace start."""
+    workspace = world.fabric.workspaces.get(str(found.args["workspace"]))
+    binding = None if workspace is None else workspace.git
+    if binding is not None and binding.operation_id == found.id:
+        binding.operation_id = None
 
 
 def bound_workspace(world: World, found: Operation) -> tuple[Workspace, GitBinding]:

@@ -207,7 +207,7 @@ async def publish_environment(world: World, call: Call) -> Answer:
     workspace, item = _typed_item(world, call, "Contributor")
     item.properties = {**(item.properties or {}), "publishState": "Running"}
     args = {"workspace": workspace.id, "item": item.id}
-    return begin(world, call.caller, "environments.publish", args)
+    return begin(world, call, "environments.publish", args)
 
 
 @operation("environments.publish")

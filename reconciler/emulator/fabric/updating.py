@@ -7,7 +7,6 @@ the request and the end of its operation and both moments need the same answer.
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,15 +15,25 @@ from reconciler.emulator.fabric.catalog import (
     ITEM_LIMIT,
     add_item,
     ensure_folder,
+    imported_parts,
+    recoverable_items,
     remove_item,
     rename_item,
 )
 from reconciler.emulator.fabric.content import CONTENTS, ZERO_ID, Exchange
+from reconciler.emulator.fabric.deployplans import (
+    PLAN_FILE,
+    Actions,
+    DeploymentPlan,
+    parse_plan,
+    sort_by_needs,
+)
 from reconciler.emulator.fabric.errors import OperationFailed, detail, refuse, related
 from reconciler.emulator.fabric.itemformat import (
     PLATFORM,
     ItemTree,
     TreeItem,
+    model_directory,
 )
 from reconciler.emulator.fabric.lro import as_failure, operation
 from reconciler.emulator.fabric.state import GitBinding, Operation, Workspace
@@ -76,6 +85,7 @@ class UpdatePlan:
     write: list[TreeItem] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
     adopted: dict[str, str] = field(default_factory=dict)
+    deployment: DeploymentPlan | None = None
 
 
 def update_plan(
@@ -86,8 +96,9 @@ def update_plan(
     *,
     policy: str | None,
     allow_override: bool,
+    attached: str | None = None,
 ) -> UpdatePlan:
-    """Return what updating to a commit does.
+    """Return what updating to a commit does; ``attached`` is a deployment plan's logical id.
 
     Raises:
         Refused: without the consents it needs. Overriding existing items and resolving conflicts
@@ -124,11 +135,48 @@ def update_plan(
             "The requested operation requires consent to override items in the workspace.",
             retriable=False,
         )
-    _refuse_too_many(workspace, plan)
+    _refuse_too_many(world, workspace, plan)
     _refuse_duplicates(workspace, plan)
     _refuse_stranded(world, workspace, plan)
     plan.write.sort(key=lambda item: (type_rank(item.type), item.name))
+    if attached is not None:
+        plan.deployment = _attached(world, workspace, binding, tree, attached)
+        plan.write = _in_order(world, binding, tree, plan.write, plan.deployment)
     return plan
+
+
+def _attached(
+    world: World, workspace: Workspace, binding: GitBinding, tree: ItemTree, logical_id: str
+) -> DeploymentPlan:
+    """Return a deployment plan, from the incoming content or else from the workspace (docs)."""
+    incoming = tree.items.get(logical_id)
+    blob = None if incoming is None else incoming.files.get(PLAN_FILE)
+    if blob is not None:
+        return parse_plan(world.repos.blob(binding.repo_key, blob))
+    for item in workspace.items.values():
+        if item.logical_id == logical_id and PLAN_FILE in item.parts:
+            return parse_plan(world.blobs.get(item.parts[PLAN_FILE]))
+    raise refuse(400, "ItemNotFound", "The deployment plan could not be found", retriable=False)
+
+
+def _in_order(
+    world: World,
+    binding: GitBinding,
+    tree: ItemTree,
+    write: Sequence[TreeItem],
+    plan: DeploymentPlan,
+) -> list[TreeItem]:
+    """Sort items so that each comes after what the plan and its own references need (docs)."""
+    needs: dict[str, set[str]] = {}
+    for item in write:
+        found = plan.needs(item.logical_id)
+        for path, blob in item.definition.items():
+            content = world.repos.blob(binding.repo_key, blob)
+            found |= CONTENTS.guids(world.blobs, world.blobs.put(content)) & tree.items.keys()
+            model = model_directory(item.directory, content) if path == "definition.pbir" else None
+            found |= {key for key, other in tree.items.items() if other.directory == model}
+        needs[item.logical_id] = found - {item.logical_id}
+    return sort_by_needs(write, lambda item: item.logical_id, needs)
 
 
 def _adoptions(
@@ -154,11 +202,12 @@ def _adoptions(
     }
 
 
-def _refuse_too_many(workspace: Workspace, plan: UpdatePlan) -> None:
+def _refuse_too_many(world: World, workspace: Workspace, plan: UpdatePlan) -> None:
     """Refuse more items than a workspace holds (section 6.7, docs; that all fails is assumed)."""
     known = {item.logical_id for item in workspace.items.values()}
     added = sum(item.logical_id not in known for item in plan.write) - len(plan.adopted)
-    if len(workspace.items) + added - len(plan.remove) > ITEM_LIMIT:
+    there = len(workspace.items) + recoverable_items(world, workspace)
+    if there + added - len(plan.remove) > ITEM_LIMIT:
         raise refuse(400, "WorkspaceItemsLimitExceeded", "The workspace would hold too many items")
 
 
@@ -218,6 +267,7 @@ def run_update(world: World, found: Operation) -> None:
         commit,
         policy=found.args["policy"],
         allow_override=bool(found.args["allow_override"]),
+        attached=found.args.get("plan"),
     )
     apply_update(world, workspace, binding, commit, plan)
 
@@ -233,10 +283,17 @@ def apply_update(
     tree = item_tree(world, binding, commit)
     ids = _future_ids(workspace, plan)
     exchange = Exchange(ids, (ZERO_ID, workspace.id))
-    for done, item in enumerate(plan.write):
+    actions = Actions(
+        world, workspace, plan.deployment, lambda key: workspace.items.get(ids.get(key, ""))
+    )
+    done = 0
+    for item in plan.write:
         try:
+            actions.before(item.logical_id)
             _check_item(world, binding, tree, item)
             _write_item(world, workspace, binding, item, exchange)
+            done += 1
+            actions.after(item.logical_id)
         except (OperationFailed, Refused) as error:
             if done:
                 binding.head, binding.partial = None, True
@@ -283,25 +340,16 @@ def _check_item(world: World, binding: GitBinding, tree: ItemTree, item: TreeIte
             continue
         content = world.repos.blob(binding.repo_key, blob)
         try:
-            parsed = json.loads(content.decode("utf-8-sig"))
+            json.loads(content.decode("utf-8-sig"))
         except ValueError:
             raise OperationFailed(
                 "Workload_FailedToParseFile", f"{item.directory}/{path} could not be parsed"
             ) from None
-        model = _model_path(parsed) if path == "definition.pbir" else None
-        if model is not None:
-            target = posixpath.normpath(posixpath.join(item.directory, model))
-            if target not in directories:
-                raise OperationFailed(
-                    "MissingDependency", f"{item.directory} refers to {model}, which is missing"
-                )
-
-
-def _model_path(document: object) -> str | None:
-    """Return the semantic model directory that a report's ``definition.pbir`` points to."""
-    for key in ("datasetReference", "byPath", "path"):
-        document = document.get(key) if isinstance(document, dict) else None
-    return document if isinstance(document, str) else None
+        model = model_directory(item.directory, content) if path == "definition.pbir" else None
+        if model is not None and model not in directories:
+            raise OperationFailed(
+                "MissingDependency", f"{item.directory} refers to {model}, which is missing"
+            )
 
 
 def _write_item(
@@ -309,14 +357,14 @@ def _write_item(
 ) -> None:
     """Make or overwrite one item; an existing one keeps its object id."""
 
-    def kept(blob: str) -> str:
-        return world.blobs.put(world.repos.blob(binding.repo_key, blob))
+    def kept(path: str, blob: str) -> str:
+        content = world.repos.blob(binding.repo_key, blob)
+        if world.fabric.settings.reserialize_content:
+            content = _reserialized(item.type, path, content)
+        return world.blobs.put(content)
 
-    parts = {
-        path: CONTENTS.exchange(world.blobs, kept(blob), exchange)
-        for path, blob in item.files.items()
-        if path != PLATFORM
-    }
+    files = {path: kept(path, blob) for path, blob in item.definition.items()}
+    parts = imported_parts(world, item.type, files, exchange)
     item_id = exchange.ids[item.logical_id]
     folder_id = ensure_folder(workspace, item.folder)
     parent_id = None if item.parent is None else exchange.ids.get(item.parent)
@@ -341,4 +389,19 @@ def _write_item(
         current.logical_id = item.logical_id
         current.parts = parts
         current.folder_id, current.parent_id = folder_id, parent_id
-    current.platform, current.leaf = kept(item.files[PLATFORM]), item.leaf
+    blob = item.files.get(PLATFORM)
+    current.platform = None if blob is None else kept(PLATFORM, blob)
+    current.leaf = item.leaf
+
+
+def _reserialized(item_type: str, path: str, content: bytes) -> bytes:
+    """Return a text as the service writes it.
+
+    Source: section 6.5, docs and Microsoft field notes: LF everywhere, no last line feed in
+    notebooks; section 9, recorded: none in ``.platform`` either.
+    """
+    if b"\0" in content:
+        return content
+    content = content.replace(b"\r\n", b"\n")
+    bare = item_type == "Notebook" or path == PLATFORM
+    return content.removesuffix(b"\n") if bare else content

@@ -25,7 +25,13 @@ from reconciler.emulator.world import effect, new_id
 if TYPE_CHECKING:
     from reconciler.emulator.world import World
 
-__all__ = ["ROUTES", "check_workspace_name", "make_workspace", "usable_capacity"]
+__all__ = [
+    "ROUTES",
+    "check_workspace_name",
+    "make_workspace",
+    "may_use_capacity",
+    "usable_capacity",
+]
 
 _NAME_LIMIT = 256
 
@@ -53,11 +59,25 @@ async def get_capacity(world: World, call: Call) -> Answer:
     return Answer(200, _capacity_wire(found))
 
 
-def usable_capacity(world: World, capacity_id: str) -> Capacity:
-    """Return a capacity that can take a workspace (codes: SDK constants, statuses assumed)."""
+def may_use_capacity(capacity: Capacity, caller_id: str) -> bool:
+    """Whether somebody may put workspaces on a capacity."""
+    return capacity.contributors is None or caller_id in capacity.contributors
+
+
+def usable_capacity(world: World, capacity_id: str, caller: Caller | None = None) -> Capacity:
+    """Return a capacity that can take a workspace (codes: SDK constants, statuses assumed).
+
+    A ``caller`` has to have permission on it.
+    """
     found = world.fabric.capacities.get(capacity_id)
     if found is None:
         raise not_found("CapacityNotFound", "The requested capacity could not be found")
+    if caller is not None and not may_use_capacity(found, caller.id):
+        raise refuse(
+            403,
+            "InsufficientPermissionsOverCapacity",
+            "The caller does not have sufficient permissions over the capacity.",
+        )
     if found.state != "Active":
         raise refuse(
             400,
@@ -72,7 +92,7 @@ def _wire(workspace: Workspace) -> dict[str, Any]:
         "id": workspace.id,
         "displayName": workspace.name,
         "description": workspace.description,
-        "type": "Workspace",
+        "type": "Personal" if workspace.kind == "Personal" else "Workspace",
     }
     if workspace.capacity_id is not None:
         found["capacityId"] = workspace.capacity_id
@@ -131,7 +151,7 @@ async def create_workspace(world: World, call: Call) -> Answer:
     capacity_id = wire.identifier(fields, "capacityId", required=False)
     check_workspace_name(world, name)
     if capacity_id is not None:
-        usable_capacity(world, capacity_id)
+        usable_capacity(world, capacity_id, call.caller)
     found = make_workspace(
         world, name, call.caller, description=description, capacity_id=capacity_id
     )
@@ -199,7 +219,7 @@ async def assign_to_capacity(world: World, call: Call) -> Answer:
     """
     workspace = workspace_of(world, call, "Admin")
     capacity_id = str(wire.identifier(call.fields(), "capacityId"))
-    usable_capacity(world, capacity_id)
+    usable_capacity(world, capacity_id, call.caller)
     workspace.capacity_id, workspace.capacity_progress = capacity_id, "InProgress"
     delay = delay_s(world, "workspaces.capacity")
     world.schedule("fabric.capacity", {"workspace": workspace.id}, delay_s=delay)
