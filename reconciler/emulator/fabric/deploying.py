@@ -5,9 +5,7 @@ Source: fabric-api.md sections 7.2 to 7.4.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.emulator.fabric import wire
@@ -19,14 +17,10 @@ from reconciler.emulator.fabric.access import (
     stage_of,
 )
 from reconciler.emulator.fabric.catalog import add_item, ensure_folder, find_item, folder_path
-from reconciler.emulator.fabric.content import CONTENTS, Exchange
+from reconciler.emulator.fabric.content import Exchange
 from reconciler.emulator.fabric.deployplans import (
-    PLAN_FILE,
     Actions,
-    DeploymentPlan,
-    parse_plan,
     requested_plan,
-    sort_by_needs,
 )
 from reconciler.emulator.fabric.errors import (
     OperationFailed,
@@ -37,22 +31,25 @@ from reconciler.emulator.fabric.errors import (
     related,
 )
 from reconciler.emulator.fabric.history import deployment_wire
-from reconciler.emulator.fabric.itemformat import directory_leaf
 from reconciler.emulator.fabric.lro import begin, operation, release
 from reconciler.emulator.fabric.pairing import (
     deployable_items,
     pair,
-    partner,
 )
 from reconciler.emulator.fabric.pipelines import check_idle
-from reconciler.emulator.fabric.rules import copied_parts, is_direct_lake
+from reconciler.emulator.fabric.rules import copied_parts
+from reconciler.emulator.fabric.stageroute import (
+    AttachedPlan,
+    StageRoute,
+    bound_ids,
+    references,
+)
 from reconciler.emulator.fabric.state import (
     Deployment,
     DeploymentStep,
     Item,
     Operation,
     Pipeline,
-    Rule,
     Workspace,
 )
 from reconciler.emulator.fabric.support import BY_LOGICAL_ID, PIPELINE_UNSUPPORTED
@@ -75,50 +72,6 @@ _ITEM_LIMIT = 300
 _HISTORY = 20
 _POWER_BI = frozenset({"Report", "SemanticModel", "Dashboard", "PaginatedReport", "Datamart"})
 _STEP_NAMES = {"SemanticModel": "Dataset"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """From which stage to which, with the workspaces; ``target`` is None for a vacant stage."""
-
-    pipeline: Pipeline
-    source_order: int
-    target_order: int
-    source: Workspace
-    target: Workspace | None
-
-    @property
-    def into(self) -> Workspace:
-        """The target's workspace, once there is one."""
-        if self.target is None:
-            raise OperationFailed("DeploymentOperationFailed", "The target stage is vacant")
-        return self.target
-
-    @property
-    def backward(self) -> bool:
-        """Whether content goes to an earlier stage."""
-        return self.target_order < self.source_order
-
-    def counterpart(self, item: Item) -> Item | None:
-        """Return the item of the target that an item of the source is paired with.
-
-        A SQL endpoint follows its lakehouse.
-        """
-        if self.target is None:
-            return None
-        if item.type == "SQLEndpoint":
-            parent = self.source.items.get(item.parent_id or "")
-            there = None if parent is None else self.counterpart(parent)
-            if there is None:
-                return None
-            return next((i for i in self.target.items.values() if i.parent_id == there.id), None)
-        found = partner(self.pipeline, self.source_order, item.id, self.target_order)
-        return None if found is None else self.target.items.get(found)
-
-    def rules(self, there: Item | None) -> list[Rule]:
-        """Return the rules that the target stage has for one of its items."""
-        stage = self.pipeline.stages[self.target_order]
-        return [rule for rule in stage.rules if there is not None and rule.item_id == there.id]
 
 
 def _bad_request(message: str) -> Exception:
@@ -158,7 +111,7 @@ async def deploy(world: World, call: Call) -> Answer:
         started=started,
         status="Running",
         note=note,
-        steps=_steps(world, route, chosen, _Attached.to(world, route, plan_id)),
+        steps=_steps(world, route, chosen, AttachedPlan.to(world, route, plan_id)),
     )
     pipeline.history = [*pipeline.history, deployment][-_HISTORY:]
     pipeline.active = deployment.id
@@ -177,7 +130,7 @@ async def deploy(world: World, call: Call) -> Answer:
     )
 
 
-def _check_warm(world: World, route: _Route) -> None:
+def _check_warm(world: World, route: StageRoute) -> None:
     """Refuse for a while after an assignment, if a setting says so (section 7.4, field notes)."""
     wait_s = world.fabric.settings.workload_unavailable_s
     for order in (route.source_order, route.target_order):
@@ -193,7 +146,7 @@ def _check_warm(world: World, route: _Route) -> None:
             )
 
 
-def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> _Route:
+def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> StageRoute:
     source_id = str(wire.identifier(fields, "sourceStageId"))
     target_id = str(wire.identifier(fields, "targetStageId"))
     source_order, source_stage = stage_of(pipeline, source_id)
@@ -208,11 +161,11 @@ def _route(world: World, pipeline: Pipeline, fields: dict[str, Any]) -> _Route:
             "The source stage has no assigned workspace",
         )
     target = world.fabric.workspaces.get(target_stage.workspace_id or "")
-    return _Route(pipeline, source_order, target_order, source, target)
+    return StageRoute(pipeline, source_order, target_order, source, target)
 
 
 def _created_workspace(
-    world: World, route: _Route, fields: dict[str, Any], caller: Caller
+    world: World, route: StageRoute, fields: dict[str, Any], caller: Caller
 ) -> dict[str, Any] | None:
     """Return what to make for a vacant stage; ignored for others (section 7.2, spec).
 
@@ -243,7 +196,7 @@ def _created_workspace(
     return {"name": name, "capacity": capacity_id, "permitted": permitted}
 
 
-def _check_direction(route: _Route, fields: dict[str, Any]) -> None:
+def _check_direction(route: StageRoute, fields: dict[str, Any]) -> None:
     """Let content go backward only as a whole and into an empty stage (section 7.2)."""
     if not route.backward:
         return
@@ -254,7 +207,7 @@ def _check_direction(route: _Route, fields: dict[str, Any]) -> None:
 
 
 def _check_regions(
-    world: World, route: _Route, created: dict[str, Any] | None, options: dict[str, Any]
+    world: World, route: StageRoute, created: dict[str, Any] | None, options: dict[str, Any]
 ) -> None:
     target_id = created["capacity"] if created is not None else None
     if route.target is not None:
@@ -267,7 +220,7 @@ def _check_regions(
         raise _bad_request("The stages are in different regions and that was not allowed")
 
 
-def _chosen(route: _Route, requested: list[dict[str, Any]] | None) -> list[Item]:
+def _chosen(route: StageRoute, requested: list[dict[str, Any]] | None) -> list[Item]:
     """Return the items to deploy, at most 300 (section 7.2)."""
     if requested is None:
         found = deployable_items(route.source)
@@ -287,7 +240,7 @@ def _chosen(route: _Route, requested: list[dict[str, Any]] | None) -> list[Item]
     return found
 
 
-def _requested(route: _Route, entry: dict[str, Any]) -> Item:
+def _requested(route: StageRoute, entry: dict[str, Any]) -> Item:
     item = route.source.items.get(str(wire.identifier(entry, "sourceItemId")))
     item_type = wire.text(entry, "itemType")
     if item is None:
@@ -299,59 +252,11 @@ def _requested(route: _Route, entry: dict[str, Any]) -> Item:
     return item
 
 
-@dataclass(frozen=True, slots=True)
-class _Attached:
-    """A deployment plan and whose logical ids it has: those of the source or of the target.
-
-    Source: deployment-plan-attach, docs of Sep 2026: both stages may hold one.
-    """
-
-    route: _Route
-    plan: DeploymentPlan | None = None
-    incoming: bool = True
-
-    @classmethod
-    def to(cls, world: World, route: _Route, item_id: str | None) -> _Attached:
-        """Return the plan that an item of either stage is."""
-        if item_id is None:
-            return cls(route)
-        for incoming, workspace in ((True, route.source), (False, route.target)):
-            item = None if workspace is None else workspace.items.get(item_id)
-            if item is not None and PLAN_FILE in item.parts:
-                return cls(route, parse_plan(world.blobs.get(item.parts[PLAN_FILE])), incoming)
-        raise refuse(400, "ItemNotFound", "The deployment plan could not be found")
-
-    def key(self, item: Item) -> str:
-        """Return the logical id by which the plan knows an item of the source."""
-        there = item if self.incoming else self.route.counterpart(item)
-        return item.logical_id if there is None else there.logical_id
-
-    def find(self, logical_id: str) -> Item | None:
-        """Return the item of the target that the plan calls so."""
-        side = self.route.source if self.incoming else self.route.target
-        found = next(
-            (i for i in (side.items.values() if side else ()) if i.logical_id == logical_id), None
-        )
-        return self.route.counterpart(found) if found is not None and self.incoming else found
-
-    def in_order(self, world: World, items: list[Item]) -> list[Item]:
-        """Sort items as the plan and their own references want it."""
-        if self.plan is None:
-            return items
-        keys = {item.id: self.key(item) for item in items}
-        needs = {
-            keys[item.id]: self.plan.needs(keys[item.id])
-            | {keys[i] for i in _references(world, self.route.source, item) if i in keys}
-            for item in items
-        }
-        return sort_by_needs(items, lambda item: keys[item.id], needs)
-
-
 def _steps(
-    world: World, route: _Route, chosen: Sequence[Item], attached: _Attached
+    world: World, route: StageRoute, chosen: Sequence[Item], attached: AttachedPlan
 ) -> list[DeploymentStep]:
     """Return the execution plan: dependencies first, with the state before the deployment."""
-    exchange = _exchange(world, route)
+    exchange = bound_ids(world, route)
     found: list[DeploymentStep] = []
     for index, item in enumerate(attached.in_order(world, _ordered(world, route, chosen))):
         there = route.counterpart(item)
@@ -371,32 +276,8 @@ def _steps(
     return found
 
 
-def _exchange(world: World, route: _Route) -> Exchange:
-    """Return the ids that autobinding exchanges: items by their pairs, and the workspace.
-
-    References to an item in another pipeline's stage of the same order go to its pair
-    (section 7.4, docs).
-    """
-    ids: dict[str, str] = {}
-    for item in route.source.items.values():
-        there = route.counterpart(item)
-        if there is not None:
-            ids[item.logical_id] = there.logical_id
-            ids[item.id] = there.id
-    for other in world.fabric.pipelines.values():
-        if other is route.pipeline:
-            continue
-        for edge in other.edges:
-            if edge.stage != min(route.source_order, route.target_order):
-                continue
-            old, new = edge.source_id, edge.target_id
-            ids.setdefault(new if route.backward else old, old if route.backward else new)
-    target = route.source.id if route.target is None else route.target.id
-    return Exchange(ids, (route.source.id, target))
-
-
 def _difference(
-    world: World, route: _Route, item: Item, there: Item | None, exchange: Exchange
+    world: World, route: StageRoute, item: Item, there: Item | None, exchange: Exchange
 ) -> str:
     """Compare an item with its pair as a deployment would leave it.
 
@@ -416,38 +297,13 @@ def _difference(
     return "NoDifference" if same else "Different"
 
 
-def _references(world: World, workspace: Workspace, item: Item) -> set[str]:
-    """Return the ids of items of the same workspace that an item depends on.
-
-    A report may name its semantic model by the path of its directory instead.
-    """
-    found: set[str] = set()
-    if is_direct_lake(world, item):
-        return found  # it is not bound anew, so it needs nothing in the target (section 7.4, docs)
-    for digest in item.parts.values():
-        found |= CONTENTS.guids(world.blobs, digest) & workspace.items.keys()
-    binding = item.parts.get("definition.pbir")
-    if binding is not None:
-        try:
-            path = json.loads(world.blobs.get(binding))["datasetReference"]["byPath"]["path"]
-        except (ValueError, KeyError, TypeError):
-            return found
-        leaf = str(path).rpartition("/")[2]
-        found |= {
-            other.id
-            for other in workspace.items.values()
-            if leaf == (other.leaf or directory_leaf(other.name, other.type, other.logical_id))
-        }
-    return found
-
-
-def _ordered(world: World, route: _Route, chosen: Sequence[Item]) -> list[Item]:
+def _ordered(world: World, route: StageRoute, chosen: Sequence[Item]) -> list[Item]:
     """Sort items so that what others depend on comes first; cycles end up last."""
     waiting = sorted(chosen, key=lambda item: (type_rank(item.type), item.name, item.id))
     ids: set[str | None] = {item.id for item in waiting}
     late: set[str | None] = {item.id for item in waiting if item.type in BY_LOGICAL_ID}
     needs = {
-        item.id: (_references(world, route.source, item) | {item.parent_id}) & ids - {item.id}
+        item.id: (references(world, route.source, item) | {item.parent_id}) & ids - {item.id}
         for item in waiting
     }
     # What names others by logical id comes last: then all have the ids of the target (assumed).
@@ -488,7 +344,7 @@ def run_deploy(world: World, found: Operation) -> dict[str, Any]:
     deployment.status = "Failed"
     try:
         route = _settled_route(world, pipeline, deployment, found)
-        attached = _Attached.to(world, route, found.args.get("plan"))
+        attached = AttachedPlan.to(world, route, found.args.get("plan"))
         actions = Actions(world, route.into, attached.plan, attached.find)
         for step in deployment.steps:
             item = route.source.items.get(step.source_id)
@@ -504,7 +360,7 @@ def run_deploy(world: World, found: Operation) -> dict[str, Any]:
 
 def _settled_route(
     world: World, pipeline: Pipeline, deployment: Deployment, found: Operation
-) -> _Route:
+) -> StageRoute:
     """Return the route with a target workspace, made now if the stage is vacant.
 
     The deployer becomes the new workspace's only admin (section 7.4, docs).
@@ -531,7 +387,7 @@ def _settled_route(
         raise OperationFailed(
             "DeploymentOperationFailed", "A stage lost its workspace during the deployment"
         )
-    return _Route(pipeline, source_order, target_order, source, target)
+    return StageRoute(pipeline, source_order, target_order, source, target)
 
 
 def _no_capacity() -> OperationFailed:
@@ -548,7 +404,9 @@ def _no_capacity() -> OperationFailed:
     )
 
 
-def _run_step(world: World, route: _Route, deployment: Deployment, step: DeploymentStep) -> None:
+def _run_step(
+    world: World, route: StageRoute, deployment: Deployment, step: DeploymentStep
+) -> None:
     item = route.source.items.get(step.source_id)
     try:
         target = _copy(world, route, deployment, item, step.source_name)
@@ -567,13 +425,13 @@ def _run_step(world: World, route: _Route, deployment: Deployment, step: Deploym
 
 
 def _copy(
-    world: World, route: _Route, deployment: Deployment, item: Item | None, name: str
+    world: World, route: StageRoute, deployment: Deployment, item: Item | None, name: str
 ) -> Item:
     if item is None:
         raise OperationFailed("ItemNotFound", f"{name} is gone")
     target = route.into
     planned = {step.source_id for step in deployment.steps}
-    for needed in sorted(_references(world, route.source, item)):
+    for needed in sorted(references(world, route.source, item)):
         dependency = route.source.items[needed]
         if route.counterpart(dependency) is None:
             code = "CyclicDependencyDetected" if needed in planned else "MissingDependency"
@@ -581,7 +439,7 @@ def _copy(
                 code, f"{item.name} depends on {dependency.name}, which is not in the target"
             )
     there = route.counterpart(item)
-    parts = copied_parts(world, item, _exchange(world, route), route.rules(there))
+    parts = copied_parts(world, item, bound_ids(world, route), route.rules(there))
     folder_id = ensure_folder(target, folder_path(route.source, item.folder_id))
     if there is None:
         there = _new_item(world, route, target, item, parts, folder_id)
@@ -612,7 +470,7 @@ def _rename(target: Workspace, there: Item, name: str) -> None:
 
 def _new_item(
     world: World,
-    route: _Route,
+    route: StageRoute,
     target: Workspace,
     item: Item,
     parts: dict[str, str],
