@@ -45,9 +45,8 @@ from reconciler.live.patience import Patience
 from reconciler.live.read import read_estate
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
-from reconciler.plan.plan import Plan
-from reconciler.policies.protect import CODE as PROTECTED
-from reconciler.policies.protect import protected_destroys
+from reconciler.plan.plan import Allowed, Plan
+from reconciler.policies.judge import POLICY_CODES, judge
 from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
 from reconciler.spec.models import Estate, SecretRef
 from reconciler.spec.resolve import find_connection, repository_address
@@ -112,6 +111,7 @@ class Settings:
         auth: which azure-identity credential to use; None for its default chain.
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
+        allowed: caps on what this run may delete and overwrite.
         on_read: is told when live starts and ends being read.
         network: carries the requests to a service instead of the network; each run asks anew.
         journals: where journals are kept; None for a run that keeps none.
@@ -126,6 +126,7 @@ class Settings:
     parallelism: int = 10
     timeout_s: float = 3600.0
     reads: int = 16
+    allowed: Allowed = field(default_factory=Allowed)
     clock: Clock = field(default_factory=SystemClock)
     on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
     network: Callable[[Service], Network] | None = None
@@ -219,7 +220,7 @@ async def _plan_with(
         wanted.estate, services, reads=settings.reads, patience=patience if patient else None
     )
     plan = build_plan(wanted, snapshot)
-    plan = with_diagnostics(plan, protected_destroys(plan, wanted.estate))
+    plan = with_diagnostics(plan, judge(plan, wanted.estate))
     settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
     return plan
 
@@ -239,6 +240,7 @@ def _input_of(
         target=tuple(target),
         exclude=tuple(exclude),
         version=__version__,
+        allowed=settings.allowed,
     )
 
 
@@ -254,6 +256,7 @@ def _input_of_plan(plan: Plan) -> PlanInput:
         target=plan.target,
         exclude=plan.exclude,
         version=plan.reconciler_version,
+        allowed=plan.allowed,
     )
 
 
@@ -298,7 +301,7 @@ async def look_at_operation(operation_id: str, settings: Settings) -> OperationS
 def exit_code_of(plan: Plan) -> int:
     """Return the exit code a plan as such means: 1 errors or unknown, 3 policy, else 0."""
     errors = [d for d in plan.diagnostics if d.severity == "error"]
-    if any(d.code != PROTECTED for d in errors) or plan.unknown:
+    if any(d.code not in POLICY_CODES for d in errors) or plan.unknown:
         return 1
     return 3 if errors else 0
 

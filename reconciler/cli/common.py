@@ -15,8 +15,8 @@ from reconciler.cli.documents import findings_document
 from reconciler.cli.parser import PLANNING_FLAGS
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError, ReconcilerError, UsageError
-from reconciler.plan.plan import Plan, load_plan
-from reconciler.policies.protect import CODE as PROTECTED
+from reconciler.plan.plan import Allowed, Plan, load_plan
+from reconciler.policies.judge import POLICY_CODES
 from reconciler.render.as_text import render_findings
 from reconciler.spec.load import LoadResult, load_spec
 
@@ -45,6 +45,10 @@ def settings_of(args: Namespace) -> engine.Settings:
         parallelism=args.parallelism,
         timeout_s=args.timeout,
         journals=getattr(args, "journal", None),
+        allowed=Allowed(
+            deletes=getattr(args, "allow_deletes", None),
+            overwrites=getattr(args, "allow_overwrites", None),
+        ),
     )
 
 
@@ -98,7 +102,7 @@ def blocked(plan: Plan) -> int:
     errors = [d for d in plan.diagnostics if d.severity != "warning"]
     if not errors:
         return 0
-    return 3 if all(d.code == PROTECTED for d in errors) else 1
+    return 3 if all(d.code in POLICY_CODES for d in errors) else 1
 
 
 def is_plan_file(path: Path) -> bool:
@@ -138,7 +142,8 @@ def plan_file_of(args: Namespace) -> Path | None:
             remedy=f"run: reconciler {name} {found[0]}",
         )
     for attribute, flag in PLANNING_FLAGS.items():
-        if getattr(args, attribute):
+        # A cap of 0 is given too.
+        if getattr(args, attribute, None) not in (None, []):
             raise UsageError(
                 f"argument {flag}: the plan is already made and is taken as it is",
                 remedy=f"give {flag} to reconciler plan, or {name} the spec instead",

@@ -38,6 +38,8 @@ PLANNING_FLAGS = {
     "exclude": "--exclude",
     "var": "--var",
     "var_file": "--var-file",
+    "allow_deletes": "--allow-deletes",
+    "allow_overwrites": "--allow-overwrites",
 }
 """Flags that shape a plan, by attribute; they mean nothing for a plan that is already made."""
 
@@ -148,6 +150,7 @@ def _plan(sub: argparse.ArgumentParser) -> None:
     )
     _variables(sub)
     _selection(sub)
+    _caps(sub)
     _format(sub, *_FORMATS)
     _events(sub)
     _services(sub)
@@ -169,6 +172,7 @@ def _apply(sub: argparse.ArgumentParser) -> None:
     )
     _variables(sub)
     _selection(sub)
+    _caps(sub)
     _events(sub)
     _journal(sub)
     _services(sub)
@@ -314,6 +318,17 @@ def _selection(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def _caps(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("policy")
+    for flag, verb in (("--allow-deletes", "delete"), ("--allow-overwrites", "overwrite")):
+        group.add_argument(
+            flag,
+            type=_whole,
+            metavar="N",
+            help=f"this run may {verb} up to N items, in place of the share in policies",
+        )
+
+
 def _format(sub: argparse.ArgumentParser, *choices: str) -> None:
     sub.add_argument(
         "--format",
@@ -397,6 +412,10 @@ def _number(kind: Callable[[str], float], text: str, wanted: str, lowest: float)
 
 def _at_least_one(text: str) -> int:
     return int(_number(int, text, "a whole number of 1 or more", 1))
+
+
+def _whole(text: str) -> int:
+    return int(_number(int, text, "a whole number of 0 or more", 0))
 
 
 def _port(text: str) -> int:

@@ -7,7 +7,8 @@ same.
 Requests: one list each for workspaces, and for capacities, connections and pipelines where the
 spec speaks of them; per binding one connection, one status, one for credentials where managed;
 per pipeline one, one per stage that deploys, one for operations, one for roles where managed;
-per pair of items to compare two definitions; per project one list, per repository up to three.
+per pair of items to compare two definitions; two per workspace that loses items;
+per project one list, per repository up to three.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from reconciler.ids import Address, address, split_address
 from reconciler.live.git import read_binding, read_content
 from reconciler.live.items import read_definition, read_items
 from reconciler.live.models import (
+    ChangeType,
     ConnectionState,
     Definition,
     LiveBinding,
@@ -40,6 +42,7 @@ from reconciler.live.models import (
     LivePipeline,
     LiveRepository,
     LiveRole,
+    LiveStatus,
     LiveWorkspace,
     Snapshot,
     Unreadable,
@@ -54,7 +57,7 @@ from reconciler.live.places import (
 )
 from reconciler.live.repositories import read_project, read_repository
 from reconciler.live.scope import StageSide, pairs_to_read, patterns_of, scope_of
-from reconciler.spec.models import Estate, PipelineSpec, WorkspaceSpec
+from reconciler.spec.models import Estate, GitSpec, PipelineSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
     git_address,
     pipeline_address,
@@ -105,6 +108,17 @@ async def read_estate(
         definitions=reader.definitions,
         unreadable=reader.unreadable,
         requests=dict(services.requests),
+    )
+
+
+def _may_lose(git: GitSpec, status: LiveStatus | None) -> bool:
+    """Tell whether a sync takes items away or overwrites them: policies ask how many of all."""
+    if status is None or git.sync.direction not in ("update", "both"):
+        return False
+    overwrites = git.sync.conflicts == "PreferRemote" or git.sync.drift == "resync"
+    return any(
+        c.remote is ChangeType.DELETED or (overwrites and c.workspace is not None)
+        for c in status.changes
     )
 
 
@@ -295,7 +309,10 @@ class _Reader:
             capacity_id=listed.capacity_id,
             roles=roles,
         )
-        await self._read_git(spec, where, listed.id)
+        if spec.state == "absent":
+            await self._read_items_of(where, listed.id)
+        else:
+            await self._read_git(spec, where, listed.id)
 
     async def _read_git(self, spec: WorkspaceSpec, where: Address, workspace_id: str) -> None:
         git = spec.git
@@ -324,6 +341,8 @@ class _Reader:
             and binding.target.key() == target.key()
         )
         if git.state == "absent" or (settled and not binding.partial):
+            if git.state == "present" and _may_lose(git, binding.status):
+                await self._read_items_of(where, workspace_id)
             return
         await asyncio.gather(
             self._read_first_content(spec, binding), self._read_items_of(where, workspace_id)

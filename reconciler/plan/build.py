@@ -16,9 +16,11 @@ from reconciler.plan.draft import Draft
 from reconciler.plan.followers import plan_followers
 from reconciler.plan.graph import closure
 from reconciler.plan.later import tell_not_carried_out
+from reconciler.plan.losses import count_losses
 from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
 from reconciler.plan.plan import (
     DIFFERENCE_CODES,
+    Allowed,
     DriftEntry,
     Plan,
     PlanDiagnostic,
@@ -42,6 +44,7 @@ class PlanInput:
     """What a plan is computed from besides the snapshot.
 
     ``target`` and ``exclude`` are addresses or prefixes; a target brings what it depends on.
+    ``allowed`` are caps for this run; they change no action, only what policies say of the plan.
     """
 
     estate: Estate
@@ -53,6 +56,7 @@ class PlanInput:
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     version: str = "0"
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
@@ -74,6 +78,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
     plan_bindings(draft, made, late=True)
     tell_not_carried_out(draft)
     actions = draft.ordered_actions(_kept(draft, wanted.target, wanted.exclude))
+    losses = count_losses(draft, actions)
     diagnostics = sort_diagnostics(draft.diagnostics)
     blocked = any(d.severity is Severity.ERROR for d in diagnostics)
     plan = Plan(
@@ -87,7 +92,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
             resolved=dict(wanted.resolved),
         ),
         endpoints=dict(wanted.endpoints),
-        summary=summarise(actions),
+        summary=summarise(actions, losses),
         actions=actions,
         drift=_all_drift(draft, actions),
         diagnostics=tuple(_to_plan(d) for d in diagnostics),
@@ -101,6 +106,8 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         bindings=dict(sorted(draft.bindings.items())),
         target=wanted.target,
         exclude=wanted.exclude,
+        losses=losses,
+        allowed=wanted.allowed,
         requests=dict(sorted(snapshot.requests.items())),
     )
     return finish(plan)

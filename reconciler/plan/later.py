@@ -7,7 +7,7 @@ these is a warning in every plan until it is carried out.
 from __future__ import annotations
 
 from reconciler.plan.draft import Draft
-from reconciler.spec.models import GitSpec, Policies
+from reconciler.spec.models import GitSpec
 from reconciler.spec.resolve import git_address
 
 __all__ = ["tell_not_carried_out"]
@@ -25,13 +25,6 @@ def tell_not_carried_out(draft: Draft) -> None:
                 instead,
                 git_address(spec),
             )
-    if draft.estate.policies != Policies():
-        draft.warn(
-            "not_carried_out",
-            "policies is not carried out in this version.",
-            "No plan is refused for how much it deletes or overwrites; read the actions marked "
-            "destructive.",
-        )
 
 
 def _unused(git: GitSpec) -> list[tuple[str, str]]:

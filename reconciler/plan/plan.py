@@ -20,9 +20,11 @@ from reconciler.plan.actions import Action, FieldChange, ItemChange
 __all__ = [
     "DIFFERENCE_CODES",
     "FORMAT_VERSION",
+    "Allowed",
     "DriftEntry",
     "HeldEntry",
     "IgnoredEntry",
+    "Loss",
     "Plan",
     "PlanDiagnostic",
     "PlanSpec",
@@ -48,6 +50,8 @@ DIFFERENCE_CODES = frozenset(
         "stage_count_differs",
         "stage_holds_other_workspace",
         "switch_needs_strategy",
+        "too_many_deletes",
+        "too_many_overwrites",
         "unpaired_name_clash",
     }
 )
@@ -76,11 +80,13 @@ class PlanSpec(_Model):
 
 
 class PlanSummary(_Model):
-    """Counts over ``actions``."""
+    """Counts over ``actions``; ``deletes`` and ``overwrites`` count items, as in ``losses``."""
 
     actions: int = 0
     destructive: int = 0
     by_kind: dict[str, int] = Field(default_factory=dict)
+    deletes: int = 0
+    overwrites: int = 0
 
 
 class DriftEntry(_Model):
@@ -123,6 +129,25 @@ class UnknownEntry(_Model):
     remedy: str = ""
 
 
+class Loss(_Model):
+    """What a plan takes from one workspace, in items; see ``reconciler.plan.losses``.
+
+    ``items`` is how many the workspace has, None when that was not read.
+    """
+
+    workspace: str
+    items: int | None
+    deletes: int = 0
+    overwrites: int = 0
+
+
+class Allowed(_Model):
+    """The caps given for one run, in items; None leaves the shares of the spec in force."""
+
+    deletes: int | None = None
+    overwrites: int | None = None
+
+
 class PlanDiagnostic(_Model):
     """A finding, in the JSON form of ``reconciler.diagnostics.Diagnostic``."""
 
@@ -147,6 +172,8 @@ class Plan(_Model):
         caller: who planned, as a digest or an Entra object id; never a secret.
         complete: nothing was unknown.
         applyable: there is something to do, and nothing forbids it.
+        losses: what it deletes and overwrites, for each workspace that loses something.
+        allowed: the caps it was made with.
         requests: how many requests planning made, by API.
         fingerprint: SHA-256 over everything but ``created_at`` and ``requests``.
     """
@@ -170,6 +197,8 @@ class Plan(_Model):
     bindings: dict[str, str] = Field(default_factory=dict)
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    allowed: Allowed = Allowed()
     requests: dict[str, int] = Field(default_factory=dict)
     fingerprint: str = ""
 
@@ -182,14 +211,17 @@ class Plan(_Model):
         return self.model_dump(mode="json", by_alias=True)
 
 
-def summarise(actions: Iterable[Action]) -> PlanSummary:
-    """Count actions by kind, kinds sorted."""
+def summarise(actions: Iterable[Action], losses: Iterable[Loss] = ()) -> PlanSummary:
+    """Count actions by kind, kinds sorted, and the items that are lost."""
+    lost = tuple(losses)
     listed = tuple(actions)
     kinds = Counter(a.kind for a in listed)
     return PlanSummary(
         actions=len(listed),
         destructive=sum(a.destructive for a in listed),
         by_kind=dict(sorted(kinds.items())),
+        deletes=sum(x.deletes for x in lost),
+        overwrites=sum(x.overwrites for x in lost),
     )
 
 

@@ -134,24 +134,24 @@ class IgnoreRule(SpecModel):
 
 
 class Policies(SpecModel):
-    """How much one plan may delete or overwrite."""
+    """How large a share of a workspace's items one plan may delete or overwrite."""
 
     max_delete: Percentage = Field(
         default="30%",
-        description="Largest share of the managed resources a plan may delete.",
+        description="Largest share of a workspace's items that a plan may delete.",
         examples=["10%"],
     )
     max_overwrite: Percentage = Field(
         default="30%",
-        description="Largest share of items with uncommitted or hand-made content a plan may "
-        "overwrite.",
+        description="Largest share of a workspace's items whose uncommitted or hand-made content "
+        "a plan may overwrite.",
         examples=["10%"],
     )
     above: int = Field(
         default=10,
         ge=0,
         le=1_000_000,
-        description="The shares count only in estates with more than this many.",
+        description="The shares count only in workspaces with more items than this.",
         examples=[0],
     )
 

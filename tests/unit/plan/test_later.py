@@ -12,16 +12,15 @@ GIT = {"provider": "AzureDevOps", "organization": "o", "project": "P", "reposito
 
 
 @pytest.mark.parametrize(
-    ("git", "policies", "named"),
+    ("git", "named"),
     [
-        ({"createBranchFrom": "main"}, {}, "createBranchFrom"),
-        ({"createDirectory": True}, {}, "createDirectory"),
-        ({"relation": {"base": "B"}}, {}, "relation"),
-        ({"sync": {"drift": "resync"}}, {}, "sync.drift: resync"),
-        ({}, {"maxDelete": "10%"}, "policies"),
+        ({"createBranchFrom": "main"}, "createBranchFrom"),
+        ({"createDirectory": True}, "createDirectory"),
+        ({"relation": {"base": "B"}}, "relation"),
+        ({"sync": {"drift": "resync"}}, "sync.drift: resync"),
     ],
 )
-def test_what_is_not_carried_out_is_a_warning_in_the_plan(git, policies, named):
+def test_what_is_not_carried_out_is_a_warning_in_the_plan(git, named):
     """Guards that no wish of the spec is dropped without a word."""
     resolved = {
         "apiVersion": "reconciler/v1",
@@ -31,7 +30,6 @@ def test_what_is_not_carried_out_is_a_warning_in_the_plan(git, policies, named):
             {"name": "A", "create": True, "git": {**GIT, "branch": "main", **git}},
             {"name": "B", "create": True},
         ],
-        "policies": policies,
     }
     wanted = PlanInput(estate_from_resolved(resolved), resolved, "digest")
 
