@@ -10,6 +10,7 @@ from reconciler.live.models import LiveItem, LiveStageItem
 from reconciler.spec.models import DeploymentSpec, ItemPattern
 
 __all__ = [
+    "FOLLOWERS",
     "ScopePattern",
     "StageSide",
     "in_scope",

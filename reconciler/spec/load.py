@@ -79,7 +79,8 @@ def load_spec(
     """
     files, found = list_files(paths)
     sources = _read(files, found)
-    merged, root, problems = merge_sources(sources)
+    is_whole = len(sources) == len(files)
+    merged, root, problems = merge_sources(sources, is_whole=is_whole)
     found.extend(problems)
     from_files = _read_values(var_files, found)
 
@@ -92,14 +93,14 @@ def load_spec(
             root,
             lambda path: locate(root, path),
             unresolved=put_in.unresolved,
-            is_whole=len(sources) == len(files) and not problems,
+            is_whole=is_whole and not problems,
         )
         findings = (*put_in.findings, *_unused(from_files, merged), *validated.findings)
         found.extend(_placed(with_address(f, merged), root, from_files) for f in findings)
         if not has_errors(found):
             estate, resolved = validated.estate, put_in.data
-    elif sources and not problems:
-        found.append(_empty(sources[0]))
+    elif not problems:
+        found.extend(_empty(s) for s in sources[:1] if not s.data)
     return LoadResult(
         estate,
         resolved,

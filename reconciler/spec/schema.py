@@ -1,8 +1,11 @@
 """The JSON Schema of the spec, generated from the models.
 
 What is published in ``schemas/spec.schema.json`` is what validation runs: the models are the
-only source of both. Editors read the published text; :func:`compiled_schema` is the same
-schema with references resolved and annotations left out, which validates faster.
+only source of both. Editors read the published text, which knows both kinds of file;
+:func:`compiled_schema` is its estate with references resolved and annotations left out, which
+validates faster. Overlays are validated as part of the estate they are laid over.
+
+An overlay's objects are those of an estate of which nothing is required but what names them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from reconciler.spec.model_base import NAME_OR_ID
 from reconciler.spec.models import Estate
 
 __all__ = ["DIALECT", "build_schema", "compiled_schema", "schema_text", "to_text"]
@@ -36,23 +40,117 @@ _ORDER = (
 )
 
 
+_KINDS = {
+    "description": "What the file declares: an estate (or part of one), or changes to it.",
+    "enum": ["Estate", "Overlay"],
+    "default": "Estate",
+    "examples": ["Estate", "Overlay"],
+}
+# What names an entry of an overlay, where it is more or less than what an estate requires.
+_NAMES: dict[str, dict[str, Any]] = {
+    "RepositorySpec": {"anyOf": [{"required": ["project", "name"]}, {"required": ["id"]}]},
+    "ConnectionSpec": {"required": ["name"]},
+    "WorkspaceSpec": NAME_OR_ID,
+    "PipelineSpec": NAME_OR_ID,
+    "StageSpec": {"required": ["name"]},
+    "DeploymentSpec": {"required": ["from", "to"]},
+    "RoleSpec": {"required": ["principal"]},
+    "PrincipalSpec": {"required": ["id"]},
+}
+# Entries of lists that an overlay replaces as a whole, so they are complete.
+_WHOLE = frozenset({"ItemPattern", "IgnoreRule"})
+_RULES = ("required", "anyOf", "allOf")
+
+
 def build_schema() -> dict[str, Any]:
-    """Generate the JSON Schema (2020-12) of a spec, in its written (camelCase) form."""
-    raw = Estate.model_json_schema(by_alias=True, mode="validation")
-    definitions = raw.pop("$defs")
-    schema = {
+    """Generate the JSON Schema (2020-12) of a spec's files, in their written (camelCase) form.
+
+    Which kind applies is told by ``kind`` and not tried out, so that an editor's messages are
+    about the kind that was meant.
+    """
+    estate, definitions = _estate_schema()
+    overlay = _overlay_schema(estate, definitions)
+    is_overlay = {"properties": {"kind": {"const": "Overlay"}}, "required": ["kind"]}
+    return {
         "$schema": DIALECT,
         "$id": _ID,
-        **_tidy_object(raw, title="Reconciler estate"),
+        "title": "Reconciler spec",
+        "description": "A file of a spec.",
+        "type": "object",
+        "properties": {"kind": _KINDS},
+        "if": is_overlay,
+        "then": {"$ref": "#/$defs/Overlay"},
+        "else": {"$ref": "#/$defs/Estate"},
+        "$defs": {**definitions, "Estate": estate, "Overlay": overlay},
     }
+
+
+def _estate_schema() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of an estate, and of the objects it refers to."""
+    raw = Estate.model_json_schema(by_alias=True, mode="validation")
+    definitions = raw.pop("$defs")
+    schema = _tidy_object(raw, title="Reconciler estate")
     tidy = {name: _tidy_object(definitions[name]) for name in sorted(definitions)}
     for owner in (schema, *tidy.values()):
         for prop in owner.get("properties", {}).values():
             # pydantic leaves a field's description out when it equals that of its model.
             if "$ref" in prop and "description" not in prop:
                 prop["description"] = tidy[prop["$ref"].rpartition("/")[2]]["description"]
-    schema["$defs"] = tidy
-    return schema
+    return schema, tidy
+
+
+def _overlay_schema(estate: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an overlay, which holds those of its own objects.
+
+    Objects that are the same in an estate are shared with it.
+    """
+    changed = {n for n, d in definitions.items() if n not in _WHOLE and d.keys() & {*_RULES}}
+    while True:  # and what refers to those
+        more = {n for n, d in definitions.items() if n not in _WHOLE and _refs(d) & changed}
+        if more <= changed:
+            break
+        changed |= more
+
+    def own(node: Any) -> Any:  # noqa: ANN401 - any JSON
+        if isinstance(node, list):
+            return [own(x) for x in node]
+        if not isinstance(node, dict):
+            return node
+        out = {k: v if k in {"default", "examples"} else own(v) for k, v in node.items()}
+        if "$ref" in out and (name := out["$ref"].rpartition("/")[2]) in changed:
+            out["$ref"] = f"#/$defs/Overlay/$defs/{name}"
+        return out
+
+    def relaxed(name: str, node: dict[str, Any]) -> dict[str, Any]:
+        kept = {k: v for k, v in node.items() if k not in _RULES}
+        return {**own(kept), **_NAMES.get(name, {})}
+
+    overlay = {
+        **relaxed("Estate", estate),
+        "title": "Reconciler overlay",
+        "description": "Changes to an estate that other files declare.",
+        "required": ["apiVersion", "kind"],
+    }
+    fields = overlay["properties"]
+    kind = {**fields["kind"], "const": "Overlay", "examples": ["Overlay"]}
+    metadata = {
+        **fields["metadata"],
+        "description": "The name of the estate, where the overlay is for no other.",
+        "default": {},
+    }
+    overlay["properties"] = {**fields, "kind": kind, "metadata": metadata}
+    overlay["$defs"] = {n: relaxed(n, definitions[n]) for n in sorted(changed)}
+    return overlay
+
+
+def _refs(node: Any) -> set[str]:  # noqa: ANN401 - any JSON
+    """Return the names of the objects that a schema refers to."""
+    if isinstance(node, list):
+        return set().union(*map(_refs, node))
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"].rpartition("/")[2]} if isinstance(node.get("$ref"), str) else set()
+    return own.union(*(_refs(v) for k, v in node.items() if k not in {"default", "examples"}))
 
 
 def schema_text() -> str:
@@ -67,9 +165,8 @@ def to_text(schema: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=1)
 def compiled_schema() -> dict[str, Any]:
-    """Return the schema with references resolved and annotations dropped; do not modify it."""
-    schema = build_schema()
-    definitions = schema["$defs"]
+    """Return an estate's schema, references resolved, annotations dropped; do not modify it."""
+    schema, definitions = _estate_schema()
     done: dict[str, Any] = {}
 
     def compile_(node: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -49,6 +49,7 @@ class Case:
         says: what the text of the plan has to name.
         check: looks at the emulator after the apply.
         drift: the exit code of ``drift`` afterwards.
+        overlays: files of ``examples/specs/overlays`` that are given after the spec.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case:
     says: tuple[str, ...]
     check: Callable[[Bench], None]
     drift: int = 0
+    overlays: tuple[str, ...] = ()
 
 
 def _latest_commit(bench: Bench) -> tuple[str, list[str]]:
@@ -244,6 +246,26 @@ def _roles_given(bench: Bench) -> None:
     assert ("What the company sees", "F64-prod", roles) == prod
 
 
+def _look(bench: Bench, workspace: str) -> tuple[str, dict[str, str]]:
+    """Return a workspace's capacity, and the roles of those the examples know."""
+    sizes = {c["id"]: c["displayName"] for c in bench.fabric("GET", "/capacities")["value"]}
+    at = f"/workspaces/{bench.workspace_id(workspace)}"
+    found, roles = bench.fabric("GET", at), bench.fabric("GET", f"{at}/roleAssignments")
+    given = {r["principal"]["id"]: r["role"] for r in roles["value"]}
+    return sizes[found["capacityId"]], {k: v for k, v in given.items() if k in (TEAM, RELEASE)}
+
+
+def _made_dev(bench: Bench) -> None:
+    assert ("F8-dev", {TEAM: "Contributor"}) == _look(bench, "Sales Dev")
+    assert SALES == bench.items("Sales Dev")
+
+
+def _made_prod(bench: Bench) -> None:
+    assert ("F64-prod", {TEAM: "Viewer", RELEASE: "Admin"}) == _look(bench, "Sales Prod")
+    assert SALES == bench.items("Sales Prod")
+    assert ["Sales Prod"] == [w["displayName"] for w in bench.fabric("GET", "/workspaces")["value"]]
+
+
 _SYNC = "workspaces/Sales Dev/git"
 _REPOSITORY = "repositories/Sales/fabric-sales"
 _IMPORT = ("repository.create", "repository.import", "repository.update")
@@ -396,5 +418,31 @@ CASES = (
         ),
         ('"F8-dev" -> "F64-prod"', '"Member" -> "Viewer"', "DESTRUCTIVE", TEAM, RELEASE, KIM),
         _roles_given,
+    ),
+    Case(
+        "24-dev-test-prod",
+        (
+            "workspace.create",
+            "workspace.role.add",
+            "git.connect",
+            "git.initialize",
+            "git.update",
+        ),
+        ("workspaces/Sales Dev", "The Dev workspace of the sales team", '"F8-dev"'),
+        _made_dev,
+    ),
+    Case(
+        "24-dev-test-prod",
+        (
+            "workspace.create",
+            "workspace.role.add",
+            "workspace.role.add",
+            "git.connect",
+            "git.initialize",
+            "git.update",
+        ),
+        ("workspaces/Sales Prod", "The Prod workspace of the sales team", '"F64-prod"', RELEASE),
+        _made_prod,
+        overlays=("test.yaml", "prod.yaml"),
     ),
 )

@@ -28,9 +28,10 @@ class Example:
     printed: list[str]
 
     @property
-    def spec(self) -> Path:
-        """The example's file."""
-        return EXAMPLES / f"{self.case.name}.yaml"
+    def spec(self) -> tuple[Path, ...]:
+        """The example's files."""
+        overlays = (EXAMPLES / "overlays" / name for name in self.case.overlays)
+        return (EXAMPLES / f"{self.case.name}.yaml", *overlays)
 
     def run(self, *args: str | Path, expect: int = 0) -> str:
         """Run a command and return what it wrote on stdout."""
@@ -43,7 +44,7 @@ class Example:
         self.bench.control("DELETE", "/requests")
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
+@pytest.fixture(params=CASES, ids=lambda case: "-".join((case.name, *case.overlays)))
 def example(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Example]:
     """Load a case's scenario; at the end no secret may stand in anything that was written."""
     case: Case = request.param
@@ -59,9 +60,11 @@ def example(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Example]:
 
 def test_every_example_has_a_scenario_and_a_case() -> None:
     """Guards that no example is added without being tried."""
-    names = sorted(case.name for case in CASES)
+    names = sorted({case.name for case in CASES})
     assert names == sorted(p.stem for p in EXAMPLES.glob("*.yaml"))
     assert names == sorted(p.stem for p in SCENARIOS.glob("*.yaml"))
+    overlays = {overlay for case in CASES for overlay in case.overlays}
+    assert overlays == {p.name for p in (EXAMPLES / "overlays").iterdir()}
 
 
 def test_every_example_names_the_schema_and_is_listed_in_the_readme() -> None:
@@ -75,34 +78,34 @@ def test_every_example_names_the_schema_and_is_listed_in_the_readme() -> None:
 
 def test_an_example_does_its_job_once_and_then_finds_nothing_to_do(example: Example) -> None:
     """Guards the whole way of a user: validate, plan, apply, and an empty second plan."""
-    assert "is valid" in example.run("validate", example.spec)
+    assert "is valid" in example.run("validate", *example.spec)
 
-    text = example.run("plan", example.spec, "--out", "p.json")
+    text = example.run("plan", *example.spec, "--out", "p.json")
     plan = json.loads((example.bench.folder / "p.json").read_text())
     assert list(example.case.kinds) == [a["kind"] for a in plan["actions"]]
     assert [] == [words for words in example.case.says if words not in text]
     assert [] == example.bench.writes()
 
-    assert "Apply complete." in example.run("apply", example.spec, "--auto-approve")
+    assert "Apply complete." in example.run("apply", *example.spec, "--auto-approve")
     example.case.check(example.bench)
 
-    assert "No changes." in example.run("plan", example.spec, "--detailed-exitcode")
-    example.run("drift", example.spec, expect=example.case.drift)
+    assert "No changes." in example.run("plan", *example.spec, "--detailed-exitcode")
+    example.run("drift", *example.spec, expect=example.case.drift)
     example.forget_requests()
-    assert "No changes." in example.run("apply", example.spec, "--auto-approve")
+    assert "No changes." in example.run("apply", *example.spec, "--auto-approve")
     assert [] == example.bench.writes()
 
 
 def test_an_example_does_the_same_through_a_plan_file(example: Example) -> None:
     """Guards that a saved plan does exactly the job, once: the file is refused afterwards."""
-    example.run("plan", example.spec, "--out", "p.json")
+    example.run("plan", *example.spec, "--out", "p.json")
     assert "Apply complete." in example.run("apply", "p.json", "--auto-approve", "--verbose")
     example.case.check(example.bench)
 
     example.forget_requests()
     example.run("apply", "p.json", "--auto-approve", expect=3)
     assert [] == example.bench.writes()
-    assert "No changes." in example.run("plan", example.spec, "--detailed-exitcode")
+    assert "No changes." in example.run("plan", *example.spec, "--detailed-exitcode")
 
 
 @pytest.mark.parametrize("release", _RELEASES)

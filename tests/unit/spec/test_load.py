@@ -151,7 +151,7 @@ def test_a_name_in_two_files_is_an_error_that_names_both_places(tmp_path):
         ("azureDevOps: {organization: x}", "given_twice", "azureDevOps.organization", 1),
         ("variables: {v: {default: 1}}", "given_twice", "variables.v", 1),
         ("policies: {above: 1}", "given_twice", "policies.above", 1),
-        ("kind: Overlay\nworkspaces: []", "overlay_unsupported", None, 1),
+        ("kind: Overlay\napiVersion: v2", "files_disagree", "apiVersion", 2),
         ("- a list", "wrong_type", None, 1),
     ],
 )
@@ -172,7 +172,7 @@ def test_an_overlay_alone_says_only_that(tmp_path):
     """No other finding hides the one that matters."""
     result = load_text(tmp_path, "apiVersion: reconciler/v1\nkind: Overlay\nworkspaces: 3\n")
 
-    assert [("overlay_unsupported", None, 2, 7)] == [brief(d) for d in result.diagnostics]
+    assert [("overlay_alone", None, 2, 7)] == [brief(d) for d in result.diagnostics]
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_findings_in_others(tmp_path):

@@ -29,8 +29,7 @@ MODELS = [
 
 def objects() -> list[tuple[str, dict]]:
     """Return every object of the schema by name."""
-    schema = build_schema()
-    return [("Estate", schema), *schema["$defs"].items()]
+    return list(build_schema()["$defs"].items())
 
 
 def test_the_published_schema_is_the_generated_one():
@@ -77,6 +76,61 @@ def test_every_example_and_default_is_valid_where_it_stands():
             wrong += [(name, key, value) for value in values if not validator.is_valid(value)]
 
     assert [] == wrong
+
+
+OVERLAY = {"apiVersion": "reconciler/v1", "kind": "Overlay"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"metadata": {"name": "sales"}},
+        {"variables": {"env": {"default": "prod"}}},
+        {"azureDevOps": {"repositories": [{"project": "P", "name": "r", "create": False}]}},
+        {"azureDevOps": {"repositories": [{"id": GUID, "import": {"onFailure": "fail"}}]}},
+        {"connections": [{"name": "c", "create": {"url": "https://example.com"}}]},
+        {"workspaces": [{"name": "A", "git": {"branch": "test", "sync": {"commit": {}}}}]},
+        {"workspaces": [{"id": GUID, "state": "absent", "protect": False}]},
+        {"workspaces": [{"name": "A", "roles": [{"principal": {"id": GUID}, "role": "Admin"}]}]},
+        {"pipelines": [{"name": "P", "stages": [{"name": "S", "workspace": {"capacity": "F8"}}]}]},
+        {"pipelines": [{"name": "P", "deployments": [{"from": "a", "to": "b", "when": "manual"}]}]},
+        {"ignore": [{"address": "**"}], "policies": {"maxDelete": "5%"}},
+    ],
+)
+def test_an_overlay_names_things_and_leaves_the_rest_out(changes):
+    """Guards that editors accept a field alone, which no estate could hold."""
+    jsonschema.Draft202012Validator(build_schema()).validate({**OVERLAY, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workspace": []},
+        {"workspaces": [{"capacity": "F8"}]},
+        {"workspaces": [{"name": "A", "capactiy": "F8"}]},
+        {"workspaces": [{"name": "A", "git": {"branch": 3}}]},
+        {"workspaces": [{"name": "A", "roles": [{"role": "Admin"}]}]},
+        {"azureDevOps": {"repositories": [{"name": "r"}]}},
+        {"pipelines": [{"name": "P", "stages": [{"workspace": "A"}]}]},
+        {"pipelines": [{"name": "P", "deployments": [{"from": "a"}]}]},
+        {"ignore": [{"items": []}]},
+    ],
+)
+def test_an_overlay_still_has_to_name_things_and_spell_their_fields(changes):
+    """Guards that the relaxed schema is no open one."""
+    assert not jsonschema.Draft202012Validator(build_schema()).is_valid({**OVERLAY, **changes})
+
+
+def test_a_file_of_either_kind_is_told_by_its_kind():
+    """Guards that an estate is not accepted as an overlay, which requires less."""
+    validator = jsonschema.Draft202012Validator(build_schema())
+    kinds = build_schema()["properties"]["kind"]["enum"]
+
+    assert ["Estate", "Overlay"] == kinds
+    assert not validator.is_valid({"apiVersion": "reconciler/v1", "kind": "Estate"})
+    assert not validator.is_valid({"apiVersion": "reconciler/v1", "kind": "Other"})
+    assert not validator.is_valid({"apiVersion": "reconciler/v1"})
 
 
 def test_a_full_spec_is_valid_for_schema_and_models():
@@ -216,6 +270,7 @@ def test_every_field_is_documented_under_its_own_heading():
     wanted = {
         (name.removesuffix("Spec"), key)
         for name, node in objects()
+        if name != "Overlay"  # the same fields, none of them required
         for key in node.get("properties", {})
     }
 
