@@ -18,6 +18,7 @@ from reconciler.cli.common import (
     tell_warnings,
 )
 from reconciler.cli.console import Console
+from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.session import Session
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanRefused
@@ -57,10 +58,12 @@ def _apply_spec(args: Namespace, session: Session) -> int:
     plan = session.run(
         engine.make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
     )
-    session.planned(plan, tell_warnings(loaded.diagnostics, plan, console))
+    fresh = tell_warnings(loaded.diagnostics, plan, console)
+    session.planned(plan, fresh)
     # Who is asked must see what for, however quiet it was meant to be.
     quiet = console.quiet and (args.auto_approve or not plan.actions)
     console.write(render_plan(plan, paint=console.paint, quiet=quiet))
+    tell_where_all_are((*fresh, *plan.diagnostics), console)
     if (code := _settled(plan)) is not None:
         _close(journal, plan, code)
         return code

@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler import engine
 from reconciler.cli.console import Console
 from reconciler.cli.documents import findings_document
+from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.parser import PLANNING_FLAGS
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError, ReconcilerError, UsageError
@@ -19,6 +20,7 @@ from reconciler.plan.plan import Allowed, Plan, load_plan
 from reconciler.policies.judge import POLICY_CODES
 from reconciler.render.as_text import render_findings
 from reconciler.spec.load import LoadResult, load_spec
+from reconciler.words import count
 
 __all__ = [
     "blocked",
@@ -78,7 +80,8 @@ def report_invalid(loaded: LoadResult, console: Console, form: str = "text") -> 
         return 1
     errors = sum(d.severity is Severity.ERROR for d in loaded.diagnostics)
     console.complain(render_findings(loaded.diagnostics, paint=console.paint_err) + "\n")
-    console.complain(f"The spec is invalid: {errors} {'error' if errors == 1 else 'errors'}.\n")
+    tell_where_all_are(loaded.diagnostics, console)
+    console.complain(f"The spec is invalid: {count(errors, 'error')}.\n")
     return 1
 
 

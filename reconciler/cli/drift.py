@@ -7,6 +7,7 @@ from argparse import Namespace
 from reconciler import engine
 from reconciler.cli.common import read_spec, report_invalid, tell_warnings
 from reconciler.cli.documents import drift_document
+from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.session import Session
 from reconciler.plan.plan import DIFFERENCE_CODES, Plan
 from reconciler.render.view import differences
@@ -29,6 +30,8 @@ def run(args: Namespace) -> int:
         fresh = tell_warnings(loaded.diagnostics, plan, session.console)
         session.planned(plan, fresh)
         session.console.write(drift_document(plan, args.format, session.console, fresh))
+        if args.format == "text":
+            tell_where_all_are((*fresh, *plan.diagnostics), session.console)
         return exit_code(plan)
 
 

@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reconciler import engine
-from reconciler.cli.common import read_spec, report_invalid, tell_warnings, write_private
+from reconciler.cli.common import (
+    read_spec,
+    report_invalid,
+    tell_warnings,
+    write_private,
+)
 from reconciler.cli.documents import plan_document
+from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.session import Session
 from reconciler.errors import UsageError
 from reconciler.plan.plan import Plan
@@ -41,6 +47,8 @@ def _plan(args: Namespace, session: Session) -> int:
     fresh = tell_warnings(loaded.diagnostics, plan, console)
     session.planned(plan, fresh)
     console.write(plan_document(plan, form, console, fresh))
+    if form == "text":
+        tell_where_all_are((*fresh, *plan.diagnostics), console)
     if args.out is not None:
         write_private(args.out, plan_json(plan))
         # A format other than text promises one document on stdout and nothing else.

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from reconciler.cli.console import Console
 from reconciler.cli.documents import findings_document
+from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.diagnostics import Severity
 from reconciler.render.as_text import render_findings, render_valid
 from reconciler.spec.load import load_spec
@@ -24,6 +25,7 @@ def run(args: Namespace) -> int:
     found = render_findings(loaded.diagnostics, paint=console.paint_err, errors_only=console.quiet)
     if found:
         console.complain(found + "\n")
+        tell_where_all_are(loaded.diagnostics, console)
     errors = sum(d.severity is Severity.ERROR for d in loaded.diagnostics)
     if loaded.estate is None:
         console.complain(f"The spec is invalid: {errors} {'error' if errors == 1 else 'errors'}.\n")

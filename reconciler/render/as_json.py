@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from reconciler.diagnostics import Diagnostic, has_errors
+from reconciler.diagnostics import Diagnostic
 from reconciler.plan.plan import (
     DriftEntry,
     HeldEntry,
@@ -173,14 +173,21 @@ def drift_json(plan: Plan) -> str:
     return _dump(report.model_dump(mode="json", by_alias=True))
 
 
-def findings_json(found: Iterable[Diagnostic]) -> str:
+def findings_json(found: Iterable[Diagnostic | PlanDiagnostic]) -> str:
     """Return findings as a :class:`FindingsReport`; warnings leave a spec valid."""
-    listed = tuple(found)
-    report = FindingsReport(
-        valid=not has_errors(listed),
-        diagnostics=tuple(FindingEntry.model_validate(d.to_json()) for d in listed),
-    )
+    entries = tuple(_finding_entry(d) for d in found)
+    valid = all(entry.severity == "warning" for entry in entries)
+    report = FindingsReport(valid=valid, diagnostics=entries)
     return _dump(report.model_dump(mode="json", exclude_unset=True))
+
+
+def _finding_entry(found: Diagnostic | PlanDiagnostic) -> FindingEntry:
+    if isinstance(found, Diagnostic):
+        return FindingEntry.model_validate(found.to_json())
+    # A newer minor version may know more severities; what is no warning must stop a reader.
+    severity = "warning" if found.severity == "warning" else "error"
+    data = {**found.model_dump(exclude_none=True), "severity": severity}
+    return FindingEntry.model_validate(data)
 
 
 def _dump(data: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ from reconciler.render.view import (
 from reconciler.render.words import SYMBOLS, count, phrase
 
 __all__ = [
+    "MOST_FINDINGS",
     "render_difference",
     "render_drift",
     "render_findings",
@@ -42,6 +43,9 @@ __all__ = [
     "render_unknown",
     "render_valid",
 ]
+
+MOST_FINDINGS = 50
+"""Findings that text shows; what writes it also says where all of them are."""
 
 _MOST_ITEMS = 20
 
@@ -186,18 +190,25 @@ def _section(title: str, lines: Sequence[str], paint: Paint) -> list[str]:
 
 
 def _findings(found: Iterable[Finding], paint: Paint, *, errors_only: bool) -> list[str]:
-    """Return findings as lines, each followed by an empty one."""
+    """Return findings as lines, each followed by an empty one; errors before all else."""
     lines: list[str] = []
-    for finding in found:
+    listed = [f for f in found if not errors_only or f.severity is Severity.ERROR]
+    errors = [f for f in listed if f.severity is Severity.ERROR]
+    warnings = [f for f in listed if f.severity is not Severity.ERROR]
+    shown = [*warnings[: max(MOST_FINDINGS - len(errors), 0)], *errors[:MOST_FINDINGS]]
+    for finding in shown:
         stops = finding.severity is Severity.ERROR
-        if errors_only and not stops:
-            continue
         label = (paint.red if stops else paint.yellow)(f"{finding.severity.value}:")
         lines.append(f"{label} {escape(finding.summary)}")
         if finding.place:
             lines.append(f"  --> {escape(finding.place)}")
         lines += [f"  {escape(line)}" for line in finding.detail.splitlines()]
         lines.append("")
+    if len(listed) > len(shown):
+        more_errors = max(len(errors) - MOST_FINDINGS, 0)
+        more_warnings = len(listed) - len(shown) - more_errors
+        more = ((more_errors, "more error"), (more_warnings, "more warning"))
+        lines += [f"… and {' and '.join(count(n, noun) for n, noun in more if n)}", ""]
     return lines
 
 

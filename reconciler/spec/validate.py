@@ -27,7 +27,7 @@ from reconciler.spec.schema import compiled_schema
 
 __all__ = ["Validated", "validate", "with_address"]
 
-_MAX_FINDINGS = 500
+_MAX_FINDINGS = 20_000
 _MAX_CUTS = 12  # each cut goes one level up where what is left is still not valid
 _ENTRY_LISTS: tuple[Path, ...] = (
     ("azureDevOps", "repositories"),
@@ -107,7 +107,7 @@ def _check_shape(data: dict[str, Any], root: Place) -> list[Finding]:
             Finding(
                 (),
                 "too_many_findings",
-                f"There are more than {_MAX_FINDINGS} findings; the rest is not shown.",
+                f"There are more than {_MAX_FINDINGS:,} findings; the rest is not shown.",
             )
         )
     mistyped = {f.path for f in found if f.code in {"wrong_type", "empty_value"}}

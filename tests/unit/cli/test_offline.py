@@ -17,6 +17,7 @@ from reconciler.execute.events import ActionOutcome, ApplyResult, Outcome
 from reconciler.plan.plan import DriftEntry, HeldEntry
 from reconciler.render.as_html import plan_html
 from reconciler.render.as_markdown import plan_markdown
+from reconciler.render.as_text import render_findings
 from reconciler.render.graph import build_graph, to_dot, to_mermaid
 from reconciler.render.schemas import schema_text
 
@@ -55,6 +56,61 @@ def test_all_findings_of_an_invalid_spec_are_shown_together(cli, tmp_path, comma
     assert "s.yaml:5:" in err
     assert "s.yaml:6:" in err
     assert "The spec is invalid: 2 errors." in err
+
+
+def many(folder, number):
+    """Write a spec with so many mistakes."""
+    entries = "".join(f"  - {{name: W{i}, creat: true}}\n" for i in range(number))
+    (folder / "s.yaml").write_text(f"{GOOD}workspaces:\n{entries}")
+    return folder / "s.yaml"
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "apply", "drift"])
+def test_ten_thousand_findings_leave_the_terminal_alone(cli, tmp_path, monkeypatch, command):
+    """Guards the first fifty, the number of the rest, and a private file that has them all."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli(command, many(tmp_path, 10_000))
+
+    assert (1, "") == (code, out)
+    assert 50 == err.count("error: ")
+    assert "… and 9,950 more errors\n" in err
+    assert "All 10,000 findings stand in .reconciler/findings.json.\n" in err
+    written = tmp_path / ".reconciler" / "findings.json"
+    assert 10_000 == len(json.loads(written.read_text())["diagnostics"])
+    assert 0o600 == stat.S_IMODE(written.stat().st_mode)
+
+
+def test_fifty_findings_are_all_shown_and_nothing_is_written(cli, tmp_path, monkeypatch):
+    """Guards the number itself, and that a short list needs no file."""
+    monkeypatch.chdir(tmp_path)
+    _, _, err = cli("validate", many(tmp_path, 50))
+
+    assert 50 == err.count("error: ")
+    assert "more error" not in err
+    assert not (tmp_path / ".reconciler").exists()
+
+
+def test_where_no_file_can_be_written_the_findings_are_told_all_the_same(
+    cli, tmp_path, monkeypatch
+):
+    """Guards that a folder that is in the way hides nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".reconciler").write_text("in the way")
+    code, _, err = cli("validate", many(tmp_path, 51))
+
+    assert 1 == code
+    assert "… and 1 more error\n" in err
+    assert "There are 51 findings; --format json of validate and plan has them all." in err
+
+
+def test_errors_are_shown_before_warnings_when_there_is_no_room_for_both():
+    """Guards that what stops a plan is never the part that is left out."""
+    found = [error(f"e{n}") for n in range(30)]
+    found += [error(f"w{n}").model_copy(update={"severity": "warning"}) for n in range(30)]
+    text = render_findings(found)
+
+    assert (30, 20) == (text.count("error: "), text.count("warning: "))
+    assert "… and 10 more warnings" in text
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "drift"])

@@ -1,0 +1,38 @@
+"""Where all findings stand when text shows only the first of them.
+
+Imports nothing heavy: commands that need no service start without what services need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reconciler.cli.console import Console
+from reconciler.diagnostics import Diagnostic
+from reconciler.errors import ReconcilerError
+from reconciler.plan.plan import PlanDiagnostic
+from reconciler.render.as_text import MOST_FINDINGS
+from reconciler.words import count
+
+__all__ = ["tell_where_all_are"]
+
+_FILE = Path(".reconciler") / "findings.json"
+
+
+def tell_where_all_are(found: Sequence[Diagnostic | PlanDiagnostic], console: Console) -> None:
+    """Write findings to a file in the working folder, and name it, if text cannot hold them all."""
+    if len(found) <= MOST_FINDINGS:
+        return
+    from reconciler.cli.common import write_private  # noqa: PLC0415 - only for so many
+    from reconciler.render.as_json import findings_json  # noqa: PLC0415
+
+    many = count(len(found), "finding")
+    try:
+        _FILE.parent.mkdir(exist_ok=True)
+        write_private(_FILE, findings_json(found))
+    except (OSError, ReconcilerError):
+        # Where nothing can be written, what was found still matters more than this failure.
+        console.complain(f"There are {many}; --format json of validate and plan has them all.\n")
+        return
+    console.complain(f"All {many} stand in {_FILE.as_posix()}.\n")
