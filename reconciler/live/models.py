@@ -338,7 +338,8 @@ class Snapshot:
 
     ``workspaces``, ``bindings``, ``repositories`` and ``pipelines`` are keyed by the spec's
     addresses; a missing key means: looked for and not visible to this caller.
-    ``visible_workspaces`` maps every visible workspace name to its id. ``folders`` and
+    ``visible_workspaces`` maps every visible workspace name to its id; ``without_capacity`` holds
+    the ids of those that stand on none. ``folders`` and
     ``definitions`` are keyed by item id.
     """
 
@@ -347,6 +348,7 @@ class Snapshot:
     capacities: tuple[LiveCapacity, ...] | None = None
     connections: tuple[LiveConnection, ...] | None = None
     visible_workspaces: Mapping[str, str] = field(default_factory=dict)
+    without_capacity: frozenset[str] = frozenset()
     workspaces: Mapping[Address, LiveWorkspace] = field(default_factory=dict)
     bindings: Mapping[Address, LiveBinding] = field(default_factory=dict)
     repositories: Mapping[Address, LiveRepository] = field(default_factory=dict)

@@ -101,6 +101,7 @@ async def read_estate(
         capacities=reader.capacities,
         connections=reader.connections,
         visible_workspaces={w.display_name: w.id for w in reader.listed_workspaces},
+        without_capacity=frozenset(w.id for w in reader.listed_workspaces if w.capacity_id is None),
         workspaces=reader.workspaces,
         bindings=reader.bindings,
         repositories=reader.repositories,

@@ -28,6 +28,7 @@ from reconciler.plan.plan import (
     finish,
     summarise,
 )
+from reconciler.plan.preflight import check_item_limit
 from reconciler.plan.repositories import plan_repositories
 from reconciler.plan.workspaces import (
     plan_connections,
@@ -76,6 +77,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
     plan_deployments(draft, wanted.target)
     plan_roles_after_deployment(draft, made)
     plan_bindings(draft, made, late=True)
+    check_item_limit(draft)
     tell_not_carried_out(draft)
     actions = draft.ordered_actions(_kept(draft, wanted.target, wanted.exclude))
     losses = count_losses(draft, actions)

@@ -16,7 +16,7 @@ from reconciler.plan.actions import Action, DeleteWorkspace, Deploy, SwitchGit, 
 from reconciler.plan.draft import Draft, git_of
 from reconciler.plan.plan import Loss
 
-__all__ = ["count_losses"]
+__all__ = ["count_losses", "known_items"]
 
 _Items = set[tuple[str, str]]
 
@@ -36,7 +36,7 @@ def count_losses(draft: Draft, actions: Sequence[Action]) -> tuple[Loss, ...]:
         gone = deleted.get(workspace, set())
         # What is deleted is not also overwritten.
         replaced = overwritten.get(workspace, set()) - gone
-        items = _items(draft, workspace)
+        items = known_items(draft, workspace)
         losses.append(
             Loss(
                 workspace=workspace,
@@ -55,7 +55,7 @@ def _deleted(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[str,
         yield from ((where, (i.type, i.name)) for i in action.items if i.change == "Deleted")
     elif isinstance(op, DeleteWorkspace):
         where = Address(action.address)
-        yield from ((where, (i.type, i.name)) for i in _items(draft, where) or ())
+        yield from ((where, (i.type, i.name)) for i in known_items(draft, where) or ())
 
 
 def _overwritten(
@@ -67,7 +67,7 @@ def _overwritten(
         # A workspace that is bound elsewhere is synced there: the switch lists what is not.
         if action.destructive and action.address not in switched:
             where = Address(op.workspace)
-            yield from ((where, (i.type, i.name)) for i in _items(draft, where) or ())
+            yield from ((where, (i.type, i.name)) for i in known_items(draft, where) or ())
     elif isinstance(op, UpdateFromGit) and op.conflicts == "PreferRemote":
         conflict = ConflictType.CONFLICT.value
         found = ((i.type, i.name) for i in action.items if i.conflict == conflict)
@@ -89,7 +89,7 @@ def _uncommitted(draft: Draft, workspace: Address) -> _Items:
     return {(c.type, c.name) for c in changes if c.workspace is not None}
 
 
-def _items(draft: Draft, workspace: Address) -> list[LiveItem | LiveStageItem] | None:
+def known_items(draft: Draft, workspace: Address) -> list[LiveItem | LiveStageItem] | None:
     """Return the items of a workspace without those the service makes itself; None: not listed.
 
     They are listed for the workspace, or for the stage that it stands in.

@@ -88,9 +88,25 @@ def plan_pipelines(draft: Draft) -> None:
         _add_assign(draft, move, seats)
     for action_id, action in draft.actions.items():
         if action.kind == "workspace.delete":
-            vacated = seats.vacated_by.get(draft.bindings[action.address])
-            if vacated is not None:
-                draft.edges[action_id].append(vacated)
+            _leave_before_delete(draft, action_id, Address(action.address), seats)
+
+
+def _leave_before_delete(draft: Draft, action_id: str, workspace: Address, seats: _Seats) -> None:
+    """Let a workspace leave its stage before it is deleted; the service refuses it otherwise."""
+    workspace_id = draft.bindings[workspace]
+    vacated, held_in = seats.vacated_by.get(workspace_id), seats.holders.get(workspace_id)
+    if vacated is not None:
+        draft.edges[action_id].append(vacated)
+    elif held_in is not None:
+        pipeline, number = split_address(held_in)[-2:]
+        draft.error(
+            "workspace_in_stage",
+            f"The workspace {split_address(workspace)[-1]} stands in stage {int(number) + 1} of "
+            f"the pipeline {pipeline}, so it cannot be deleted.",
+            "Take it off the stage in the same spec, with workspace: {name: …, state: absent} "
+            "there, or give the stage another workspace with reassign: true.",
+            workspace,
+        )
 
 
 def _plan_pipeline(draft: Draft, spec: PipelineSpec, seats: _Seats) -> None:
@@ -311,11 +327,15 @@ def _add_assign(draft: Draft, move: _Move, seats: _Seats) -> None:
 def _can_assign(draft: Draft, name: str, where: Address) -> bool:
     """A workspace needs a capacity. Source: fabric-api.md section 7.1, docs."""
     spec = draft.workspace_spec(name)
-    if spec is None or spec.capacity is not None:
+    if spec is None:
+        if draft.visible_workspace_id(name) not in draft.snapshot.without_capacity:
+            return True
+    elif spec.capacity is not None:
         return True
-    live = draft.snapshot.workspaces.get(workspace_address(spec))
-    if live is not None and live.capacity_id is not None:
-        return True
+    else:
+        live = draft.snapshot.workspaces.get(workspace_address(spec))
+        if live is not None and live.capacity_id is not None:
+            return True
     draft.error(
         "workspace_without_capacity",
         f"The workspace {name} has no capacity, and a deployment pipeline needs one.",

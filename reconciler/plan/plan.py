@@ -53,6 +53,7 @@ DIFFERENCE_CODES = frozenset(
         "too_many_deletes",
         "too_many_overwrites",
         "unpaired_name_clash",
+        "workspace_in_stage",
     }
 )
 """Errors that say: live differs, and removing the difference needs words in the spec.

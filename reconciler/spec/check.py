@@ -40,6 +40,8 @@ from reconciler.spec.resolve import (
 
 __all__ = ["check_estate", "check_findings"]
 
+# Source: platform.json, spec: a reserved workspace name.
+_RESERVED = "admin monitoring"
 _KINDS = ("repositories", "connections", "workspaces", "pipelines")
 
 
@@ -222,15 +224,18 @@ def _workspace(spec: WorkspaceSpec, path: Path) -> Iterator[Finding]:
                 "Remove create, or state: absent.",
                 where,
             )
-    elif spec.create and (spec.name or "").lower() == "admin monitoring":
-        # Source: platform.json, spec: "Admin monitoring" is a reserved workspace name.
-        yield Finding(
-            (*path, "name"),
-            "reserved_name",
-            '"Admin monitoring" is reserved by Fabric.',
-            "Choose another name.",
-            where,
-        )
+    elif spec.create and (spec.name or "").lower() == _RESERVED:
+        yield _reserved((*path, "name"), where)
+
+
+def _reserved(path: Path, where: Address) -> Finding:
+    return Finding(
+        path,
+        "reserved_name",
+        '"Admin monitoring" is reserved by Fabric.',
+        "Choose another name.",
+        where,
+    )
 
 
 def _git(estate: Estate, workspace: WorkspaceSpec, git: GitSpec, path: Path) -> Iterator[Finding]:
@@ -353,6 +358,8 @@ def _stage_workspaces(estate: Estate, locate: Locate) -> Iterator[Finding]:
 def _declared_stage_workspace(
     declared: WorkspaceSpec | None, assigned: StageWorkspace, path: Path, where: Address
 ) -> Iterator[Finding]:
+    if assigned.create_on_deploy and assigned.name.lower() == _RESERVED:
+        yield _reserved(path, where)
     if declared is None:
         return
     if declared.state == "absent":
