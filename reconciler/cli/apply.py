@@ -89,6 +89,7 @@ def _apply_file(args: Namespace, path: Path, session: Session) -> int:
     plan = read_plan(path)
     session.planned(plan)
     console.write(render_plan(plan, paint=console.paint, quiet=console.quiet))
+    tell_where_all_are(plan.diagnostics, console)
     if (code := _settled(plan)) is not None:
         return code
     destructive = sum(a.destructive for a in plan.actions)

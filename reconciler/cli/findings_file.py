@@ -25,11 +25,12 @@ def tell_where_all_are(found: Sequence[Diagnostic | PlanDiagnostic], console: Co
     if len(found) <= MOST_FINDINGS:
         return
     from reconciler.cli.common import write_private  # noqa: PLC0415 - only for so many
+    from reconciler.journal.write import keep_out_of_git  # noqa: PLC0415
     from reconciler.render.as_json import findings_json  # noqa: PLC0415
 
     many = count(len(found), "finding")
     try:
-        _FILE.parent.mkdir(exist_ok=True)
+        keep_out_of_git(_FILE.parent)
         write_private(_FILE, findings_json(found))
     except (OSError, ReconcilerError):
         # Where nothing can be written, what was found still matters more than this failure.

@@ -7,6 +7,7 @@ from argparse import Namespace
 from reconciler.cli.common import read_plan
 from reconciler.cli.console import Console
 from reconciler.cli.documents import plan_document
+from reconciler.cli.findings_file import tell_where_all_are
 
 __all__ = ["run"]
 
@@ -14,5 +15,8 @@ __all__ = ["run"]
 def run(args: Namespace) -> int:
     """Show a plan file."""
     console = Console.of(args)
-    console.write(plan_document(read_plan(args.file), args.format, console))
+    plan = read_plan(args.file)
+    console.write(plan_document(plan, args.format, console))
+    if args.format == "text":
+        tell_where_all_are(plan.diagnostics, console)
     return 0

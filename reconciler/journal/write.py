@@ -26,7 +26,7 @@ from reconciler.journal.records import (
     RunResult,
 )
 
-__all__ = ["FileJournal", "Journal", "NoJournal", "estate_folder", "new_run_id"]
+__all__ = ["FileJournal", "Journal", "NoJournal", "estate_folder", "keep_out_of_git", "new_run_id"]
 
 _log = logging.getLogger(__name__)
 _OWN = 0o700
@@ -258,7 +258,7 @@ class FileJournal:
     def _open(self) -> int:
         folder = estate_folder(self.directory, self.estate)
         if _OURS in {self.directory.name, self.directory.parent.name}:
-            _keep_out_of_git(self.directory)
+            keep_out_of_git(self.directory)
         folder.mkdir(mode=_OWN, parents=True, exist_ok=True)
         began = self.clock.now()
         self.path = folder / f"{began:%Y%m%dT%H%M%S.%fZ}-{self.run_id}.jsonl"
@@ -280,7 +280,7 @@ class FileJournal:
         return handle
 
 
-def _keep_out_of_git(directory: Path) -> None:
+def keep_out_of_git(directory: Path) -> None:
     """Let Git ignore ``.reconciler``, as other tools do for their own folders."""
     ours = directory if directory.name == _OURS else directory.parent
     ours.mkdir(mode=_OWN, parents=True, exist_ok=True)

@@ -78,6 +78,7 @@ def test_ten_thousand_findings_leave_the_terminal_alone(cli, tmp_path, monkeypat
     written = tmp_path / ".reconciler" / "findings.json"
     assert 10_000 == len(json.loads(written.read_text())["diagnostics"])
     assert 0o600 == stat.S_IMODE(written.stat().st_mode)
+    assert "*\n" == (written.parent / ".gitignore").read_text()
 
 
 def test_fifty_findings_are_all_shown_and_nothing_is_written(cli, tmp_path, monkeypatch):
