@@ -108,4 +108,4 @@ def _part(loss: Loss, lost: int) -> str:
     if loss.items is None:
         return f"{count(lost, 'item')} of {_name(loss)}, whose number of items is not known"
     share = f"{lost * 100 / loss.items:.1f}".removesuffix(".0")
-    return f"{lost:,} of the {count(loss.items, 'item')} of {_name(loss)} ({share} %)"
+    return f"{lost:,} of the {count(loss.items, 'item')} of {_name(loss)} ({share}%)"

@@ -32,7 +32,7 @@ def test_a_commit_that_deletes_too_much_is_refused_until_the_run_allows_it(bench
 
     for command in ("plan", "apply"):
         refused = bench.run(command, spec, expect=3)
-        assert "delete 1 of the 2 items of Sales Dev (50 %)" in refused.text
+        assert "delete 1 of the 2 items of Sales Dev (50%)" in refused.text
         assert "--allow-deletes 1" in refused.text
     assert [] == bench.writes()
     zero = bench.run("plan", spec, "--allow-deletes", "0", expect=3)
@@ -74,7 +74,7 @@ def test_overwriting_uncommitted_changes_has_a_cap_of_its_own(bench: Bench) -> N
     bench.control("DELETE", "/requests")
 
     refused = bench.apply(spec, "--allow-deletes", "9", expect=3)
-    assert "content of 1 of the 2 items of Sales Dev (50 %)" in refused.text
+    assert "content of 1 of the 2 items of Sales Dev (50%)" in refused.text
     assert [] == bench.writes()
     bench.apply(spec, "--allow-overwrites", "1")
     assert [] == bench.plan(spec)["actions"]
@@ -87,7 +87,7 @@ def test_deleting_a_workspace_counts_its_items(bench: Bench) -> None:
     spec = write_spec(bench, {**data, "policies": STRICT})
 
     refused = bench.apply(spec, expect=3)
-    assert "delete 2 of the 2 items of Loose (100 %)" in refused.text
+    assert "delete 2 of the 2 items of Loose (100%)" in refused.text
     bench.apply(spec, "--allow-deletes", "2")
     listed = bench.fabric("GET", "/workspaces")["value"]
     assert "Loose" not in {w["displayName"] for w in listed}

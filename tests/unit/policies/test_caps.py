@@ -108,7 +108,7 @@ def test_the_refusal_has_the_numbers_and_the_ways_out():
     """Guards what a person reads first and what they can do."""
     (share,) = found(loss("Sales Dev", items=20, deletes=7))
     assert (
-        "This plan would delete 7 of the 20 items of Sales Dev (35 %); policies.maxDelete allows "
+        "This plan would delete 7 of the 20 items of Sales Dev (35%); policies.maxDelete allows "
         "30%."
     ) == share.summary
     assert "--allow-deletes 7" in share.detail
