@@ -2,7 +2,7 @@
 
 An item counts once, however many actions touch it. Deleted are items that an update from Git
 takes away and those of a workspace that goes. Overwritten is only what no branch holds: changes
-that were not committed, and the items of a workspace that was never synced with its branch.
+that were not committed. A first sync is left out: ``initialize`` in the spec is consent to just it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ def count_losses(draft: Draft, actions: Sequence[Action]) -> tuple[Loss, ...]:
     """Return what the actions delete and overwrite, for each workspace that loses something."""
     deleted: dict[Address, _Items] = {}
     overwritten: dict[Address, _Items] = {}
-    switched = {a.address for a in actions if isinstance(a.op, SwitchGit)}
     for action in actions:
         for workspace, name in _deleted(draft, action):
             deleted.setdefault(workspace, set()).add(name)
-        for workspace, name in _overwritten(draft, action, switched):
+        for workspace, name in _overwritten(draft, action):
             overwritten.setdefault(workspace, set()).add(name)
     losses = []
     for workspace in sorted(deleted.keys() | overwritten.keys()):
@@ -58,17 +57,12 @@ def _deleted(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[str,
         yield from ((where, (i.type, i.name)) for i in known_items(draft, where) or ())
 
 
-def _overwritten(
-    draft: Draft, action: Action, switched: set[str]
-) -> Iterator[tuple[Address, tuple[str, str]]]:
+def _overwritten(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[str, str]]]:
     op = action.op
     names = [(i.type, i.name) for i in action.items]
     if isinstance(op, UpdateFromGit) and op.initial:
-        # A workspace that is bound elsewhere is synced there: the switch lists what is not.
-        if action.destructive and action.address not in switched:
-            where = Address(op.workspace)
-            yield from ((where, (i.type, i.name)) for i in known_items(draft, where) or ())
-    elif isinstance(op, UpdateFromGit) and op.conflicts == "PreferRemote":
+        return
+    if isinstance(op, UpdateFromGit) and op.conflicts == "PreferRemote":
         conflict = ConflictType.CONFLICT.value
         found = ((i.type, i.name) for i in action.items if i.conflict == conflict)
         yield from ((Address(op.workspace), name) for name in found)

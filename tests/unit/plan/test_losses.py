@@ -91,18 +91,12 @@ def test_a_workspace_that_goes_takes_its_items_with_it():
     assert [(A, 3, 3, 0)] == lost(found)
 
 
-def test_a_first_sync_that_git_wins_overwrites_all_items():
-    """Guards that content which no branch holds counts as hand-made."""
+@pytest.mark.parametrize("strategy", ["PreferRemote", "PreferWorkspace"])
+def test_a_first_sync_is_not_counted_since_the_spec_consents_to_just_it(strategy):
+    """Guards that a filled workspace can be bound with the words of the spec alone."""
     live = snapshot(workspaces=workspaces("A", items=ABC), bindings={"A": unbound(folders=2)})
 
-    assert [(A, 3, 0, 3)] == lost(plan(spec(", initialize: PreferRemote"), live))
-
-
-def test_a_first_sync_that_the_workspace_wins_overwrites_nothing():
-    """Guards that what Git holds stays in its history."""
-    live = snapshot(workspaces=workspaces("A", items=ABC), bindings={"A": unbound(folders=2)})
-
-    assert [] == lost(plan(spec(", initialize: PreferWorkspace"), live))
+    assert [] == lost(plan(spec(f", initialize: {strategy}"), live))
 
 
 @pytest.mark.parametrize(
