@@ -5,6 +5,7 @@ Everything that talks to a service starts here; commands only parse, call, rende
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from reconciler.clients.http import Network, Service, Transport
 from reconciler.clients.lro import OperationState
 from reconciler.clients.services import Services
 from reconciler.clock import Clock, SystemClock
+from reconciler.diagnostics import Diagnostic
 from reconciler.errors import (
     JournalError,
     OperationTimedOut,
@@ -41,12 +43,20 @@ from reconciler.journal.read import (
 )
 from reconciler.journal.records import ResumedRecord, RunRecord
 from reconciler.journal.write import FileJournal, Journal, NoJournal
+from reconciler.live.checkout import Checkout, MergeRequest
 from reconciler.live.patience import Patience
+from reconciler.live.preview import with_preview
 from reconciler.live.read import read_estate
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
 from reconciler.plan.plan import Allowed, Plan
 from reconciler.policies.judge import POLICY_CODES, judge
+from reconciler.policies.reviewed import (
+    beyond,
+    check_expected,
+    made_for_another,
+    refuse_preview,
+)
 from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
 from reconciler.spec.models import Estate, SecretRef
 from reconciler.spec.resolve import find_connection, repository_address
@@ -209,6 +219,7 @@ async def _plan_with(
     purpose: Purpose,
     *,
     patient: bool = True,
+    checkout: Checkout | None = None,
 ) -> Plan:
     """Read and plan; ``patient`` waits until nothing moves, which a mere plan does not."""
     began_s = settings.clock.monotonic_s()
@@ -219,6 +230,11 @@ async def _plan_with(
     snapshot = await read_estate(
         wanted.estate, services, reads=settings.reads, patience=patience if patient else None
     )
+    if checkout is not None:
+        preview = await asyncio.to_thread(
+            checkout.look_ahead, wanted.estate, snapshot, wanted.endpoints.values()
+        )
+        snapshot = with_preview(snapshot, preview)
     plan = build_plan(wanted, snapshot)
     plan = with_diagnostics(plan, judge(plan, wanted.estate))
     settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
@@ -272,20 +288,26 @@ async def make_plan(
     target: Sequence[str] = (),
     exclude: Sequence[str] = (),
     patient: bool = False,
+    merge: MergeRequest | None = None,
 ) -> Plan:
     """Read the live state and compute the plan.
 
     Args:
         patient: wait for the end of running updates and deployments first, as an apply must.
+        merge: plan for the time after this merge; such a plan is shown and never applied.
 
     Raises:
+        CheckoutError: there is no checkout to look at, or it lacks the revision.
         SpecError: the spec is invalid; it carries the diagnostics.
         AuthFailed: the caller is not signed in.
         DependencyCycle: actions wait for each other in a circle.
     """
     wanted = _input_of(loaded, settings, target, exclude)
+    checkout = Checkout(merge, settings.environ) if merge is not None else None
     async with _services(settings, wanted.estate) as services:
-        return await _plan_with(services, wanted, settings, "plan", patient=patient)
+        return await _plan_with(
+            services, wanted, settings, "plan", patient=patient, checkout=checkout
+        )
 
 
 async def look_at_operation(operation_id: str, settings: Settings) -> OperationState:
@@ -408,7 +430,7 @@ async def check_plan_file(plan: Plan, settings: Settings) -> None:
     """
     estate = _input_of_plan(plan).estate
     # Another tool or another service: what is there says nothing about this plan.
-    _refuse_stale(_made_for_another(plan, settings, estate))
+    _refuse_stale(made_for_another(plan, settings.endpoints(estate)))
     used = _used_by(plan, settings)
     if used is not None:
         raise PlanStale(
@@ -430,16 +452,6 @@ def _refuse_stale(moved: Sequence[str]) -> None:
             "the plan is stale: " + "; ".join(moved[:8]) + ("; …" if len(moved) > 8 else ""),
             remedy="make a new plan; nothing was written",
         )
-
-
-def _made_for_another(plan: Plan, settings: Settings, estate: Estate) -> list[str]:
-    moved: list[str] = []
-    if plan.reconciler_version.split(".")[0] != __version__.split(".")[0]:
-        moved.append(f"it was made by version {plan.reconciler_version}, this is {__version__}")
-    for name, url in settings.endpoints(estate).items():
-        if plan.endpoints.get(name) != url:
-            moved.append(f"it was made for {plan.endpoints.get(name)}, the {name} URL is now {url}")
-    return moved
 
 
 def _edited(plan: Plan) -> list[str]:
@@ -529,6 +541,7 @@ def _missing_secrets(plan: Plan, estate: Estate, environ: Mapping[str, str]) -> 
 
 
 def _check_applyable(plan: Plan, estate: Estate, settings: Settings) -> None:
+    refuse_preview(plan)
     errors = [d for d in plan.diagnostics if d.severity == "error"]
     if errors:
         kind = PlanRefused if exit_code_of(plan) == 3 else SpecError
@@ -550,7 +563,7 @@ async def apply_plan(
         journal: what the run notes; the caller ends it.
 
     Raises:
-        PlanRefused: policy forbids it.
+        PlanRefused: policy forbids it, or it is a preview.
         SpecError: the plan has errors.
         ReconcilerError: a secret is missing. In all three nothing was written.
     """
@@ -613,14 +626,22 @@ async def apply_spec(
     target: Sequence[str] = (),
     exclude: Sequence[str] = (),
     journal: Journal | None = None,
+    reviewed: Plan | None = None,
 ) -> ApplyResult:
     """Carry out a plan; plan again, three times at most, when something moved under it.
 
     A new plan is carried out only if it destroys nothing that the approved one did not.
 
+    Args:
+        reviewed: neither this plan nor one made anew may go beyond it. Where one made anew does
+            after something was done, the run ends there.
+
     Raises:
-        PlanRefused: policy forbids it, or the new plan would destroy more.
+        PlanRefused: policy forbids it, the new plan would destroy more, or nothing is done yet
+            and the plan goes beyond the reviewed one.
     """
+    if reviewed is not None:
+        check_expected(reviewed, plan)
     approved = {a.id for a in plan.actions if a.destructive}
     journal = journal or NoJournal()
     result = await apply_plan(plan, settings, listener=listener, journal=journal)
@@ -637,9 +658,25 @@ async def apply_spec(
                 remedy="look at the new plan and approve it: reconciler apply again",
             )
         before = [o for o in result.outcomes if o.outcome is Outcome.DONE]
+        if reviewed is not None:
+            if not before:
+                check_expected(reviewed, plan)
+            elif found := beyond(reviewed, plan):
+                return replace(result, outcomes=_held_to(reviewed, result.outcomes, found))
         result = await apply_plan(plan, settings, listener=listener, journal=journal)
         result = replace(result, outcomes=_joined(before, result.outcomes))
     return result
+
+
+def _held_to(
+    reviewed: Plan, outcomes: Sequence[ActionOutcome], found: Sequence[Diagnostic]
+) -> tuple[ActionOutcome, ...]:
+    """Say of what was refused why it was not planned anew and carried out."""
+    told = "; ".join(f"{d.address}: {d.summary}" for d in found)
+    why = f"and a new plan does more than the one reviewed at {reviewed.created_at}: {told}"
+    return tuple(
+        replace(o, text=f"{o.text}, {why}") if o.outcome is Outcome.REFUSED else o for o in outcomes
+    )
 
 
 def _joined(

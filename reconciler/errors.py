@@ -10,6 +10,7 @@
         PlanFileError                   1   a plan file that is damaged or of an unknown version
         PlanRefused                     3   valid, but policy or missing approval stops it
         PlanStale                       3   what the plan saw has moved
+      CheckoutError                     1   the local Git checkout cannot be read
       ClientError                       1
         TransportFailed                 1   no answer (``sent``: it may have arrived)
         DeadlineExceeded                1   the time allowed for the call ran out
@@ -40,6 +41,7 @@ __all__ = [
     "ActionError",
     "ApiError",
     "AuthFailed",
+    "CheckoutError",
     "ClientError",
     "Conflict",
     "DeadlineExceeded",
@@ -119,6 +121,10 @@ class PlanStale(PlanError):
     """What the plan was computed from has moved; make a new plan."""
 
     exit_code = 3
+
+
+class CheckoutError(ReconcilerError):
+    """The local Git checkout cannot be read, or lacks what was asked for."""
 
 
 class ClientError(ReconcilerError):

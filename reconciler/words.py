@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "short_commit"]
+__all__ = ["count", "named_commit", "short_commit"]
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -13,3 +13,9 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 def short_commit(commit: str | None) -> str:
     """Return the first eight digits of a commit, or ``no commit``."""
     return commit[:8] if commit else "no commit"
+
+
+def named_commit(revision: str, commit: str) -> str:
+    """Return a revision with the commit it means: ``HEAD (1f2e3d4c)``; a commit id alone."""
+    short = short_commit(commit)
+    return short if commit.startswith(revision) else f"{revision} ({short})"

@@ -21,10 +21,11 @@ from reconciler.cli.console import Console
 from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.session import Session
 from reconciler.diagnostics import Diagnostic, Severity
-from reconciler.errors import PlanRefused
+from reconciler.errors import PlanRefused, UsageError
 from reconciler.execute.events import ApplyResult, Outcome
 from reconciler.journal.write import Journal
 from reconciler.plan.plan import Plan
+from reconciler.policies.reviewed import check_expected, refuse_preview
 from reconciler.render.as_text import render_plan
 from reconciler.render.result_text import is_verified, render_result
 from reconciler.render.words import count
@@ -42,12 +43,20 @@ Do you want to carry out these actions?
 def run(args: Namespace) -> int:
     """Apply a spec or a plan file, and return the exit code."""
     file = plan_file_of(args)
-    with Session.of(args, taken=(*args.paths, *args.var_file)) as session:
+    if file is not None and args.expect is not None:
+        raise UsageError(
+            "argument --expect: a plan file is carried out exactly as it is",
+            remedy="give --expect beside the spec, or apply the plan file alone",
+        )
+    reviewed = [args.expect] if args.expect is not None else []
+    with Session.of(args, taken=(*args.paths, *args.var_file, *reviewed)) as session:
         return _apply_spec(args, session) if file is None else _apply_file(args, file, session)
 
 
 def _apply_spec(args: Namespace, session: Session) -> int:
     console = session.console
+    # Before minutes of reading: a file that says nothing would stop the run at their end.
+    reviewed = read_plan(args.expect) if args.expect is not None else None
     loaded = read_spec(args)
     if loaded.estate is None:
         session.found(loaded)
@@ -64,7 +73,7 @@ def _apply_spec(args: Namespace, session: Session) -> int:
     quiet = console.quiet and (args.auto_approve or not plan.actions)
     console.write(render_plan(plan, paint=console.paint, quiet=quiet))
     tell_where_all_are((*fresh, *plan.diagnostics), console)
-    if (code := _settled(plan)) is not None:
+    if (code := _settled(plan, reviewed)) is not None:
         _close(journal, plan, code)
         return code
     if not args.auto_approve:
@@ -79,6 +88,7 @@ def _apply_spec(args: Namespace, session: Session) -> int:
             target=target,
             exclude=exclude,
             journal=journal,
+            reviewed=reviewed,
         )
     )
     return _finish(plan, result, session, journal)
@@ -88,6 +98,7 @@ def _apply_file(args: Namespace, path: Path, session: Session) -> int:
     console = session.console
     plan = read_plan(path)
     session.planned(plan)
+    refuse_preview(plan)
     console.write(render_plan(plan, paint=console.paint, quiet=console.quiet))
     tell_where_all_are(plan.diagnostics, console)
     if (code := _settled(plan)) is not None:
@@ -150,10 +161,16 @@ def _close(journal: Journal, plan: Plan, code: int) -> None:
     journal.end("complete" if code == 0 and not plan.actions else "failed")
 
 
-def _settled(plan: Plan) -> int | None:
-    """Return the exit code when there is nothing to carry out, or nothing may be."""
+def _settled(plan: Plan, reviewed: Plan | None = None) -> int | None:
+    """Return the exit code when there is nothing to carry out, or nothing may be.
+
+    Raises:
+        PlanRefused: the plan goes beyond the reviewed one.
+    """
     if code := blocked(plan):
         return code
+    if reviewed is not None:
+        check_expected(reviewed, plan)
     return None if plan.actions else engine.exit_code_of(plan)
 
 

@@ -53,7 +53,7 @@ exit codes:
   0    success; with --detailed-exitcode: nothing to do
   1    invalid, unreadable or failed
   2    changes (plan --detailed-exitcode) or drift (drift)
-  3    valid, but refused before any write: policy, stale plan, approval missing
+  3    valid, but refused before any write: policy, stale plan, --expect, approval missing
   64   wrong usage
   130  interrupted
 """
@@ -148,6 +148,7 @@ def _plan(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 2 when there are changes"
     )
+    _merge(sub)
     _variables(sub)
     _selection(sub)
     _caps(sub)
@@ -155,6 +156,23 @@ def _plan(sub: argparse.ArgumentParser) -> None:
     _events(sub)
     _services(sub)
     _output(sub)
+
+
+def _merge(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("merge preview")
+    group.add_argument(
+        "--merge-preview",
+        nargs="?",
+        const="HEAD",
+        metavar="REV",
+        help="plan for the time after this revision of the checkout is merged (default: HEAD); "
+        "stands after SPEC",
+    )
+    group.add_argument(
+        "--merge-into",
+        metavar="BRANCH",
+        help="the branch it is merged into (default: the pull request's target, in CI)",
+    )
 
 
 def _apply(sub: argparse.ArgumentParser) -> None:
@@ -169,6 +187,12 @@ def _apply(sub: argparse.ArgumentParser) -> None:
         "--auto-approve",
         action="store_true",
         help="do not ask; needed for a plan file that is destructive",
+    )
+    sub.add_argument(
+        "--expect",
+        type=_path,
+        metavar="FILE",
+        help="do nothing that this reviewed plan or preview did not announce",
     )
     _variables(sub)
     _selection(sub)

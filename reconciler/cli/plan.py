@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +16,10 @@ from reconciler.cli.common import (
 )
 from reconciler.cli.documents import plan_document
 from reconciler.cli.findings_file import tell_where_all_are
+from reconciler.cli.merge import merge_request_of
 from reconciler.cli.session import Session
 from reconciler.errors import UsageError
+from reconciler.live.checkout import MergeRequest
 from reconciler.plan.plan import Plan
 from reconciler.render.as_json import plan_json
 from reconciler.render.terminal import escape
@@ -27,11 +30,12 @@ __all__ = ["exit_code", "run"]
 def run(args: Namespace) -> int:
     """Plan, show the plan, save it if asked, and return the exit code."""
     out = [args.out] if args.out is not None else []
+    merge = merge_request_of(args, os.environ)
     with Session.of(args, taken=(*args.paths, *args.var_file, *out)) as session:
-        return _plan(args, session)
+        return _plan(args, session, merge)
 
 
-def _plan(args: Namespace, session: Session) -> int:
+def _plan(args: Namespace, session: Session, merge: MergeRequest | None) -> int:
     console, form = session.console, args.format
     loaded = read_spec(args)
     if args.out is not None:
@@ -41,7 +45,11 @@ def _plan(args: Namespace, session: Session) -> int:
         return report_invalid(loaded, console, form)
     plan = session.run(
         engine.make_plan(
-            loaded, session.settings, target=tuple(args.target), exclude=tuple(args.exclude)
+            loaded,
+            session.settings,
+            target=tuple(args.target),
+            exclude=tuple(args.exclude),
+            merge=merge,
         )
     )
     fresh = tell_warnings(loaded.diagnostics, plan, console)
@@ -66,6 +74,11 @@ def exit_code(plan: Plan, *, detailed: bool) -> int:
 
 def _saved(path: Path, plan: Plan) -> str:
     name = escape(str(path))
+    if plan.preview is not None and not engine.exit_code_of(plan):
+        return (
+            f"Saved the preview to {name}. After the merge, hold the apply to it with: reconciler "
+            f"apply SPEC --expect {name}\n"
+        )
     if plan.applyable:
         return f"Saved the plan to {name}. Apply it with: reconciler apply {name}\n"
     return f"Saved the plan to {name}.\n"

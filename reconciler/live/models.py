@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from reconciler.diagnostics import Diagnostic
 from reconciler.ids import Address
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "LiveStageItem",
     "LiveStatus",
     "LiveWorkspace",
+    "Preview",
     "Snapshot",
     "TargetContent",
     "Unreadable",
@@ -183,7 +185,8 @@ class LiveChange:
     """One item of git status. The side that did not change is None.
 
     ``object_id`` is None for an item that is not in the workspace, ``logical_id`` for one that
-    is not in Git yet.
+    is not in Git yet. ``word`` and ``detail`` say more of the remote side than git status does,
+    where a merge preview has looked at the files.
     """
 
     type: str
@@ -193,6 +196,8 @@ class LiveChange:
     remote: ChangeType | None
     workspace: ChangeType | None
     conflict: ConflictType = ConflictType.NONE
+    word: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,14 +338,39 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What merging a revision into a branch will make of the bindings that follow it.
+
+    Attributes:
+        revision: as it was named.
+        commit: the commit that meant.
+        into: the branch, without ``refs/heads/``.
+        bindings: addresses of the bindings that follow this branch of this checkout.
+        statuses: git status once merged, where the merge makes a difference.
+        contents: what the branch will hold, for bindings still to be made.
+        unreadable: bindings of which the checkout cannot tell it.
+        diagnostics: what is wrong with the merge, or with looking at it.
+    """
+
+    revision: str
+    commit: str
+    into: str
+    bindings: tuple[Address, ...] = ()
+    statuses: Mapping[Address, LiveStatus] = field(default_factory=dict)
+    contents: Mapping[Address, TargetContent] = field(default_factory=dict)
+    unreadable: Mapping[Address, Unreadable] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one plan needs to know of the live estate.
 
     ``workspaces``, ``bindings``, ``repositories`` and ``pipelines`` are keyed by the spec's
     addresses; a missing key means: looked for and not visible to this caller.
     ``visible_workspaces`` maps every visible workspace name to its id; ``without_capacity`` holds
-    the ids of those that stand on none. ``folders`` and
-    ``definitions`` are keyed by item id.
+    the ids of those that stand on none. ``folders`` and ``definitions`` are keyed by item id.
+    With a ``preview`` the bindings it names are as they will be once merged, all else is as it is.
     """
 
     read_at: datetime
@@ -356,3 +386,4 @@ class Snapshot:
     definitions: Mapping[str, Definition] = field(default_factory=dict)
     unreadable: Mapping[Address, Unreadable] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)
+    preview: Preview | None = None

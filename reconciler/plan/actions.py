@@ -84,8 +84,9 @@ class FieldChange(_Model):
 class ItemChange(_Model):
     """One item an action touches.
 
-    ``change`` is Added, Modified or Deleted for git actions, New or Different for deployments.
-    ``conflict`` is set where both sides changed. ``detail`` names the first differing paths.
+    ``change`` is Added, Modified or Deleted for git actions, and in a merge preview also Renamed
+    or Moved; New or Different for deployments. ``conflict`` is set where both sides changed.
+    ``detail`` names the first differing paths.
     """
 
     type: str
@@ -397,6 +398,8 @@ class Deploy(_Model):
 
     ``items`` are the exact source items, in dependency order; None when they are decided just
     before sending (``after_unknown``), never beyond ``scope``, ``exclude`` and ``announced``.
+    ``announced_ids`` are the announced items that the source holds already: what an earlier action
+    renames stays announced.
     ``whole`` sends no item list (a backward deployment into an empty stage).
     """
 
@@ -410,6 +413,7 @@ class Deploy(_Model):
     target_workspace: str | None
     items: tuple[ItemRef, ...] | None = None
     announced: tuple[tuple[str, str], ...] | None = None
+    announced_ids: tuple[str, ...] = ()
     scope: tuple[Pattern, ...] | None = None
     exclude: tuple[Pattern, ...] = ()
     compare: Literal["definitions", "pairing", "always"] = "definitions"

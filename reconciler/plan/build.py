@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.diagnostics import Diagnostic, Severity, sort_diagnostics
 from reconciler.ids import address_matches
-from reconciler.live.models import Snapshot
+from reconciler.live.models import Preview, Snapshot
 from reconciler.plan.actions import Action
 from reconciler.plan.bindings import plan_bindings
 from reconciler.plan.deployments import plan_deployments
@@ -24,6 +24,7 @@ from reconciler.plan.plan import (
     DriftEntry,
     Plan,
     PlanDiagnostic,
+    PlanPreview,
     PlanSpec,
     finish,
     summarise,
@@ -67,6 +68,8 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         DependencyCycle: actions wait for each other in a circle.
     """
     draft = Draft(wanted.estate, snapshot)
+    preview = snapshot.preview
+    draft.diagnostics.extend(preview.diagnostics if preview else ())
     made = made_by_deployment(draft)
     plan_connections(draft)
     plan_repositories(draft)
@@ -104,7 +107,8 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         ignored=tuple(sorted(draft.ignored, key=lambda i: (i.address, i.text))),
         caller=snapshot.caller,
         complete=not draft.unknown,
-        applyable=bool(actions) and not blocked,
+        applyable=bool(actions) and not blocked and preview is None,
+        preview=_to_plan_preview(preview) if preview else None,
         bindings=dict(sorted(draft.bindings.items())),
         target=wanted.target,
         exclude=wanted.exclude,
@@ -113,6 +117,15 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         requests=dict(sorted(snapshot.requests.items())),
     )
     return finish(plan)
+
+
+def _to_plan_preview(preview: Preview) -> PlanPreview:
+    return PlanPreview(
+        revision=preview.revision,
+        commit=preview.commit,
+        into=preview.into,
+        bindings=preview.bindings,
+    )
 
 
 def _to_plan(diagnostic: Diagnostic) -> PlanDiagnostic:

@@ -641,6 +641,9 @@ def _plan_predicted(
     op = _op(draft, at, announced=tuple(sorted(predicted)) if exact else None)
     if op is None:
         return
+    held_now = at.live.items.get(at.live_source.id, ()) if at.live and at.live_source else ()
+    known = tuple(i.id for i in held_now if (i.type, i.name) in predicted)
+    op = op.model_copy(update={"announced_ids": known if exact else ()})
     _add_deploy(
         draft,
         at,

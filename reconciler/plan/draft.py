@@ -23,6 +23,7 @@ from reconciler.live.models import (
     LiveChange,
     LiveConnection,
     LiveItem,
+    Preview,
     Snapshot,
     Unreadable,
 )
@@ -66,8 +67,15 @@ def item_changes(
     for change in changes:
         kind = change.remote if remote else change.workspace
         text = (kind or change.workspace or change.remote or "Modified").strip()
+        detail = None
+        if remote and kind is not None:
+            text, detail = change.word or text, change.detail
         clash = conflict or (change.conflict.value if change.conflict.value != "None" else None)
-        out.append(ItemChange(type=change.type, name=change.name, change=text, conflict=clash))
+        out.append(
+            ItemChange(
+                type=change.type, name=change.name, change=text, conflict=clash, detail=detail
+            )
+        )
     return tuple(sorted(out, key=lambda i: (i.type, i.name)))
 
 
@@ -270,6 +278,11 @@ class Draft:
     def ignores(self, address: Address) -> Ignores:
         """Return the ``ignore`` rules at an address."""
         return self._rules.at(address)
+
+    def merging(self, binding: Address) -> Preview | None:
+        """Return the merge that this binding's Git status looks ahead to, if it does."""
+        preview = self.snapshot.preview
+        return preview if preview is not None and binding in preview.statuses else None
 
     def leave_alone(self, address: Address, text: str, items: tuple[ItemChange, ...] = ()) -> None:
         """Count differences that an ``ignore`` rule covers."""

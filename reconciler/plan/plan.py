@@ -27,6 +27,7 @@ __all__ = [
     "Loss",
     "Plan",
     "PlanDiagnostic",
+    "PlanPreview",
     "PlanSpec",
     "PlanSummary",
     "UnknownEntry",
@@ -78,6 +79,22 @@ class PlanSpec(_Model):
     files: tuple[str, ...] = ()
     sources: dict[str, str] = Field(default_factory=dict)
     resolved: dict[str, Any] = Field(default_factory=dict)
+
+
+class PlanPreview(_Model):
+    """The merge that a plan looks ahead to; such a plan is shown and never applied.
+
+    Attributes:
+        revision: what is merged, as it was named.
+        commit: the commit that meant.
+        into: the branch it is merged into.
+        bindings: addresses of the Git bindings that follow this branch.
+    """
+
+    revision: str
+    commit: str
+    into: str
+    bindings: tuple[str, ...] = ()
 
 
 class PlanSummary(_Model):
@@ -172,7 +189,8 @@ class Plan(_Model):
         unknown: addresses that could not be read; reasons stand in ``unreadable``.
         caller: who planned, as a digest or an Entra object id; never a secret.
         complete: nothing was unknown.
-        applyable: there is something to do, and nothing forbids it.
+        applyable: there is something to do, and nothing forbids it; never for a preview.
+        preview: the merge this plan looks ahead to; null for what an apply would do now.
         losses: what it deletes and overwrites, for each workspace that loses something.
         allowed: the caps it was made with.
         requests: how many requests planning made, by API.
@@ -195,6 +213,7 @@ class Plan(_Model):
     caller: str = ""
     complete: bool = True
     applyable: bool = True
+    preview: PlanPreview | None = None
     bindings: dict[str, str] = Field(default_factory=dict)
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

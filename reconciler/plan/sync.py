@@ -152,11 +152,11 @@ def _drift(
 ) -> None:
     items = item_changes(changes, remote=remote)
     many = count(len(items), "item")
-    text = (
-        f"{many} in Git not yet in the workspace"
-        if cause == "incoming"
-        else f"{many} changed in the workspace and not committed"
-    )
+    text = f"{many} changed in the workspace and not committed"
+    if cause == "incoming":
+        text = f"{many} in Git not yet in the workspace"
+        if draft.merging(where) is not None:
+            text += ", once merged"
     draft.drift.append(
         DriftEntry(address=where, cause=cause, text=text, items=items, planned=planned)
     )
@@ -173,6 +173,8 @@ def _add_update(
     loses = git.sync.conflicts == "PreferRemote" and bool(diff.conflicts)
     deletes = any(c.remote is ChangeType.DELETED for c in diff.incoming)
     tip = (status.remote_hash or "")[:8]
+    merging = draft.merging(where)
+    place, head = target_of(git).describe(), short_commit(status.workspace_head)
     draft.add(
         UpdateFromGit(
             workspace=workspace,
@@ -181,14 +183,17 @@ def _add_update(
         ),
         where,
         lane=workspace,
-        code="branch_moved",
-        why=f"{target_of(git).describe()} is at {tip}, the workspace at "
-        f"{short_commit(status.workspace_head)}",
+        code="branch_moved" if merging is None else "once_merged",
+        why=f"{place} is at {tip}, the workspace at {head}"
+        if merging is None
+        else f"{place} moves once {tip} is merged, the workspace is at {head}",
         items=item_changes((*diff.incoming, *diff.conflicts), remote=True),
         preconditions={
             "workspace_head": status.workspace_head,
-            "remote_commit_hash": status.remote_hash,
+            **({"remote_commit_hash": status.remote_hash} if merging is None else {}),
         },
+        after_unknown=merging is not None,
+        outcomes=() if merging is None else ("update to the commit that the merge makes",),
         destructive=loses or deletes,
         requests=4,
     )
@@ -216,7 +221,9 @@ def _add_commit(
             # After its own update the workspace stands at the tip that update brought.
             "workspace_head": status.remote_hash if updating else status.workspace_head,
             "remote_commit_hash": status.remote_hash,
-        },
+        }
+        if draft.merging(where) is None
+        else {},
         requests=4,
     )
 

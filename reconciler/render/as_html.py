@@ -21,6 +21,7 @@ from reconciler.render.facts import (
     item_notes,
     item_symbol,
     plan_answer,
+    preview_note,
     refusal,
     value_text,
 )
@@ -58,6 +59,7 @@ def plan_html(plan: Plan, also: Iterable[Diagnostic] = ()) -> str:
     return page(
         title,
         element("h1", title),
+        *(element("p", note, class_="preview") for note in [preview_note(plan)] if note),
         *(element("p", line, class_="answer") for line in [plan_answer(plan)] if line),
         *(element("p", line, class_="answer refused") for line in [refusal(plan, "below")] if line),
         _counts(plan, found),

@@ -23,6 +23,7 @@ from reconciler.render.facts import (
     item_notes,
     item_symbol,
     plan_answer,
+    preview_note,
     refusal,
     value_text,
 )
@@ -80,7 +81,8 @@ def plan_markdown(plan: Plan, also: Iterable[Diagnostic] = ()) -> str:
     found = findings_of((*also, *plan.diagnostics))
     return _document(
         f"## Plan for {code(plan.spec.name)}\n\n",
-        [f"**{line}**\n\n" for line in (plan_answer(plan), refusal(plan, "below")) if line]
+        [f"> {prose(note)}\n\n" for note in [preview_note(plan)] if note]
+        + [f"**{line}**\n\n" for line in (plan_answer(plan), refusal(plan, "below")) if line]
         + [_counts(plan, found)],
         [
             _findings("Errors", found, Severity.ERROR),

@@ -19,6 +19,7 @@ from reconciler.render.facts import (
     item_notes,
     item_symbol,
     plan_answer,
+    preview_note,
     refusal,
     value_text,
 )
@@ -54,9 +55,12 @@ def render_plan(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str
     """Return the plan as text, ending in its summary line.
 
     Args:
-        quiet: only errors, what could not be read, and the last line.
+        quiet: only errors, what could not be read, that it is a preview, and the last line.
     """
     out: list[str] = []
+    note = preview_note(plan)
+    if note:
+        out += [paint.yellow(escape(note)), ""]
     if not quiet:
         out += _actions(plan, paint)
         out += _section(

@@ -14,6 +14,7 @@ from reconciler.plan.plan import DriftEntry, Plan
 from reconciler.render.terminal import shorten
 from reconciler.render.view import drift_counts, errors_in, left_alone, unreadable
 from reconciler.render.words import count, summary_line
+from reconciler.words import named_commit
 
 __all__ = [
     "KNOWN_LATER",
@@ -24,6 +25,7 @@ __all__ = [
     "item_notes",
     "item_symbol",
     "plan_answer",
+    "preview_note",
     "refusal",
     "value_text",
 ]
@@ -79,6 +81,18 @@ def refusal(plan: Plan, where: str = "above") -> str:
         return ""
     verb = "is" if errors == 1 else "are"
     return f"This plan cannot be applied: {count(errors, 'error')} {verb} reported {where}."
+
+
+def preview_note(plan: Plan) -> str:
+    """Return the sentences that say of a plan that it looks ahead to a merge; ``""`` else."""
+    preview = plan.preview
+    if preview is None:
+        return ""
+    named = named_commit(preview.revision, preview.commit)
+    return (
+        f"Preview of merging {named} into {preview.into}: what an apply would do after the merge. "
+        "It cannot be applied itself; apply SPEC --expect FILE does no more than it announces."
+    )
 
 
 def plan_answer(plan: Plan) -> str:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from reconciler.plan.actions import Action, Verb, verb_of
 from reconciler.plan.plan import Plan
-from reconciler.render.facts import plan_answer, refusal
+from reconciler.render.facts import plan_answer, preview_note, refusal
 from reconciler.render.terminal import escape, shorten
 from reconciler.render.words import SYMBOLS, phrase
 
@@ -42,11 +42,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Actions in wave order, and pairs of keys ``(before, after)``; names are not escaped."""
+    """Actions in wave order, and pairs of keys ``(before, after)``; names are not escaped.
+
+    ``note`` says of a merge preview that it is one.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
     answer: str
+    note: str = ""
 
     def waves(self) -> Iterator[tuple[int, tuple[Node, ...]]]:
         """Return the nodes wave by wave."""
@@ -68,6 +72,7 @@ def build_graph(plan: Plan) -> Graph:
             if before in keys
         ),
         answer=plan_answer(plan) or refusal(plan, "by reconciler plan"),
+        note=preview_note(plan),
     )
 
 
@@ -85,6 +90,8 @@ def _node(key: str, action: Action) -> Node:
 def to_mermaid(graph: Graph) -> str:
     """Return a Mermaid flowchart, one subgraph per wave; holds no backtick, ever."""
     lines = ["flowchart LR"]
+    if graph.note:
+        lines.append(f'  preview["{_mermaid(escape(graph.note))}"]')
     for number, nodes in graph.waves():
         lines.append(f'  subgraph w{number}["Wave {number}"]')
         lines += [f'    {node.key}["{_mermaid_label(node)}"]' for node in nodes]
@@ -127,6 +134,8 @@ def to_dot(graph: Graph) -> str:
         "  rankdir=LR;",
         '  node [shape=box, style=rounded, fontname="sans-serif"];',
     ]
+    if graph.note:
+        lines.append(f'  preview [shape=note, label="{_dot(escape(graph.note))}"];')
     for number, nodes in graph.waves():
         lines.append(f"  subgraph cluster_{number} {{")
         lines.append(f'    label="Wave {number}";')

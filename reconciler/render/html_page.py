@@ -27,6 +27,7 @@ h1{font-size:1.5rem;margin:0 0 .5rem}
 h2{font-size:1.1rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}
 code,.name,.what,pre{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.92em}
 .answer{font-size:1.1rem;font-weight:600;margin:.25rem 0}
+.preview{border-left:4px solid var(--yellow);padding:.1rem .75rem;margin:.25rem 0}
 .refused,.error .label{color:var(--red)}
 .warning .label{color:var(--yellow)}
 .counts{display:flex;flex-wrap:wrap;gap:.5rem;list-style:none;padding:0;margin:.75rem 0}

@@ -18,7 +18,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.plan.actions import Action, Reason, Verb, verb_of
 from reconciler.plan.plan import Plan
 from reconciler.render.as_json import DriftSummary, FindingEntry, drift_summary
-from reconciler.render.facts import plan_answer, refusal
+from reconciler.render.facts import plan_answer, preview_note, refusal
 from reconciler.render.terminal import escape
 from reconciler.render.view import finding_of
 from reconciler.render.words import phrase
@@ -148,7 +148,8 @@ class ChangeSummary(_Record):
     Attributes:
         changes: numbers by verb, every verb named.
         drift: the same summary as ``drift --format json`` has.
-        applyable: there is something to do, and nothing forbids it.
+        applyable: there is something to do, and nothing forbids it; never for a preview.
+        preview: the plan looks ahead to a merge.
     """
 
     type: Literal["change_summary"] = "change_summary"
@@ -158,6 +159,7 @@ class ChangeSummary(_Record):
     drift: DriftSummary
     held: int
     applyable: bool
+    preview: bool
 
 
 class ActionStart(_Record):
@@ -301,11 +303,12 @@ def planned_records(plan: Plan) -> Iterator[Record]:
         )
     verbs = Counter(verb_of(a.kind) for a in plan.actions)
     yield ChangeSummary(
-        message=" ".join(s for s in (plan_answer(plan), refusal(plan)) if s),
+        message=" ".join(s for s in (preview_note(plan), plan_answer(plan), refusal(plan)) if s),
         actions=len(plan.actions),
         destructive=sum(a.destructive for a in plan.actions),
         changes={verb.value: verbs[verb] for verb in Verb},
         drift=drift_summary(plan),
         held=len(plan.held),
         applyable=plan.applyable,
+        preview=plan.preview is not None,
     )

@@ -237,7 +237,9 @@ def _wanted(op: Deploy, diff: DeploymentDiff) -> list[ItemVerdict]:
         return [v for v in needed if v.source_id in announced_ids]
     if op.announced is not None:
         announced = set(op.announced)
-        return [v for v in needed if (v.type, v.name) in announced]
+        return [
+            v for v in needed if (v.type, v.name) in announced or v.source_id in op.announced_ids
+        ]
     return list(needed)
 
 
