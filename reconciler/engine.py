@@ -122,6 +122,7 @@ class Settings:
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
         allowed: caps on what this run may delete and overwrite.
+        beta: a plan may use preview APIs.
         on_read: is told when live starts and ends being read.
         network: carries the requests to a service instead of the network; each run asks anew.
         journals: where journals are kept; None for a run that keeps none.
@@ -137,6 +138,7 @@ class Settings:
     timeout_s: float = 3600.0
     reads: int = 16
     allowed: Allowed = field(default_factory=Allowed)
+    beta: bool = False
     clock: Clock = field(default_factory=SystemClock)
     on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
     network: Callable[[Service], Network] | None = None
@@ -228,7 +230,11 @@ async def _plan_with(
         settings.clock, settings.timeout_s, lambda what: settings.tell(f"Waiting for {what}.")
     )
     snapshot = await read_estate(
-        wanted.estate, services, reads=settings.reads, patience=patience if patient else None
+        wanted.estate,
+        services,
+        reads=settings.reads,
+        patience=patience if patient else None,
+        beta=wanted.beta,
     )
     if checkout is not None:
         preview = await asyncio.to_thread(
@@ -255,6 +261,7 @@ def _input_of(
         endpoints=settings.endpoints(loaded.estate),
         target=tuple(target),
         exclude=tuple(exclude),
+        beta=settings.beta,
         version=__version__,
         allowed=settings.allowed,
     )
@@ -271,6 +278,7 @@ def _input_of_plan(plan: Plan) -> PlanInput:
         endpoints=plan.endpoints,
         target=plan.target,
         exclude=plan.exclude,
+        beta=plan.beta,
         version=plan.reconciler_version,
         allowed=plan.allowed,
     )

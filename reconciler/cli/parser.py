@@ -40,6 +40,7 @@ PLANNING_FLAGS = {
     "var_file": "--var-file",
     "allow_deletes": "--allow-deletes",
     "allow_overwrites": "--allow-overwrites",
+    "beta": "--beta",
 }
 """Flags that shape a plan, by attribute; they mean nothing for a plan that is already made."""
 
@@ -340,6 +341,7 @@ def _selection(sub: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help=f"without {text}, and what depends on it",
     )
+    group.add_argument("--beta", action="store_true", help="may use preview APIs of the services")
 
 
 def _caps(sub: argparse.ArgumentParser) -> None:

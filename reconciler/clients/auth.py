@@ -73,6 +73,11 @@ class Credential(Protocol):
         """A stable, non-secret name of the identity; None while it is not known."""
         ...
 
+    @property
+    def caller_is_app(self) -> bool | None:
+        """Whether it is a service principal or managed identity; None: the token does not say."""
+        ...
+
 
 class StaticBearer:
     """A bearer token handed in from outside; it cannot be renewed."""
@@ -94,6 +99,11 @@ class StaticBearer:
     def caller(self) -> str:
         """The identity the token names, or a digest of the token."""
         return self._caller
+
+    @property
+    def caller_is_app(self) -> bool | None:
+        """What the token's claims say of it."""
+        return _is_app(self._token.get_secret_value())
 
 
 class PatBasic:
@@ -120,6 +130,11 @@ class PatBasic:
     def caller(self) -> str:
         """The identity the token names, or a digest of the token."""
         return self._caller
+
+    @property
+    def caller_is_app(self) -> bool | None:
+        """What the token's claims say of it."""
+        return _is_app(self._token.get_secret_value())
 
 
 class _AccessToken(Protocol):
@@ -187,6 +202,11 @@ class AzureIdentity:
     def caller(self) -> str | None:
         """The identity of the last token; None before the first one."""
         return self._caller
+
+    @property
+    def caller_is_app(self) -> bool | None:
+        """What the last token's claims say of it."""
+        return _is_app(self._token.get_secret_value()) if self._token else None
 
     def _is_old(self) -> bool:
         return self._expires_s - _EARLY_S <= _epoch_s(self._clock.now())
@@ -332,6 +352,19 @@ def _caller_of(token: str) -> str:
         if isinstance(value, str) and value:
             return f"{'appid' if name == 'azp' else name}:{clean(value, limit=100)}"
     return f"token:{hashlib.sha256(_SALT + token.encode()).hexdigest()[:8]}"
+
+
+def _is_app(token: str) -> bool | None:
+    """Tell an application from a person, where the token says.
+
+    Source: Microsoft's access token claims reference, docs: ``idtyp`` is ``app`` in tokens of
+    applications, and ``scp`` stands only in tokens that act for a person.
+    """
+    claims = _jwt_claims(token)
+    kind = claims.get("idtyp")
+    if kind in ("app", "user"):
+        return bool(kind == "app")
+    return False if claims.get("scp") else None
 
 
 def _jwt_claims(token: str) -> Mapping[str, Any]:

@@ -45,6 +45,11 @@ class Services:
         return fabric or devops or ""
 
     @property
+    def caller_is_app(self) -> bool | None:
+        """Whether Fabric sees a service principal or managed identity; None: not known."""
+        return self._credentials[0].caller_is_app
+
+    @property
     def requests(self) -> Mapping[str, int]:
         """How many requests were sent so far, by API."""
         total: Counter[str] = Counter()

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.execute.handler import AnyHandler
-from reconciler.execute.handlers import deployments, git, pipelines, repositories, roles, workspaces
+from reconciler.execute.handlers import (
+    branches,
+    deployments,
+    git,
+    pipelines,
+    relations,
+    repositories,
+    resync,
+    roles,
+    workspaces,
+)
 from reconciler.plan import actions as a
 
 __all__ = ["handler_for"]
@@ -24,6 +34,10 @@ def handler_for(op: a.Op) -> AnyHandler:  # noqa: C901, PLR0912 - one case an op
             return repositories.AbandonImportHandler()
         case a.UpdateRepository():
             return repositories.UpdateRepositoryHandler()
+        case a.CreateBranch():
+            return branches.CreateBranchHandler()
+        case a.CreateDirectory():
+            return branches.CreateDirectoryHandler()
         case a.CreateConnection():
             return workspaces.CreateConnectionHandler()
         case a.CreateWorkspace():
@@ -46,6 +60,10 @@ def handler_for(op: a.Op) -> AnyHandler:  # noqa: C901, PLR0912 - one case an op
             return git.InitializeHandler()
         case a.SwitchGit():
             return git.SwitchHandler()
+        case a.ResyncGit():
+            return resync.ResyncHandler()
+        case a.SetGitRelation():
+            return relations.SetRelationHandler()
         case a.DisconnectGit():
             return git.DisconnectHandler()
         case a.SetGitCredentials():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from reconciler.clients.azdo.client import AzdoClient
@@ -16,6 +17,7 @@ from reconciler.live.models import (
     GitTarget,
     LiveBinding,
     LiveChange,
+    LiveRelation,
     LiveStatus,
     TargetContent,
 )
@@ -28,7 +30,9 @@ __all__ = [
     "provider_details",
     "read_binding",
     "read_content",
+    "read_relations",
     "read_status",
+    "read_tip",
     "to_target",
 ]
 
@@ -189,11 +193,22 @@ async def read_binding(
     )
 
 
-async def read_content(azdo: AzdoClient, target: GitTarget) -> TargetContent:
+async def read_relations(fabric: FabricClient, workspace_id: str) -> tuple[LiveRelation, ...]:
+    """Read which workspaces this one is related to (preview API); one request and its pages."""
+    found = await fabric.git.list_relations(workspace_id)
+    return tuple(LiveRelation(r.id, r.related_workspace_id, r.relation_type) for r in found)
+
+
+async def read_content(
+    azdo: AzdoClient, target: GitTarget, *, source: str | None = None
+) -> TargetContent:
     """Look at the branch directory a binding is to be made to.
 
-    Three requests at most: repository, branch, tree of the directory. What the caller may not
-    read comes back as not readable, which is no statement about what is there.
+    Three requests, and up to two more where the branch is missing. What the caller may not read
+    comes back as not readable, which is no statement about what is there.
+
+    Args:
+        source: the branch that a missing one is to be made from; its directory is looked at then.
     """
     try:
         repository = await azdo.repositories.get(target.project, target.repository)
@@ -201,23 +216,47 @@ async def read_content(azdo: AzdoClient, target: GitTarget) -> TargetContent:
         return TargetContent(readable=True, repository_exists=False)
     except ClientError:
         return TargetContent(readable=False)
-    tip: str | None = None
     try:
-        refs = await azdo.refs.list(target.project, repository.id, prefix=f"heads/{target.branch}")
-        wanted = f"refs/heads/{target.branch}"
-        tip = next((r.object_id for r in refs if r.name == wanted), None)
-        if tip is None:
-            return TargetContent(readable=True, branch_exists=False)
+        tip = await read_tip(azdo, target.project, repository.id, target.branch)
+        if tip is not None:
+            seen = TargetContent(readable=True, tip=tip)
+            return await _directory(azdo, repository.id, target, target.branch, seen)
+        empty = not await azdo.refs.list(target.project, repository.id, top=1)
+        seen = TargetContent(readable=True, branch_exists=False, empty=empty)
+        if source is not None and not empty:
+            source_tip = await read_tip(azdo, target.project, repository.id, source)
+            if source_tip is not None:
+                seen = replace(seen, source_tip=source_tip)
+                return await _directory(azdo, repository.id, target, source, seen)
+        return replace(seen, directory_exists=False)
+    except ClientError:
+        return TargetContent(readable=False)
+
+
+async def read_tip(azdo: AzdoClient, project: str, repository: str, branch: str) -> str | None:
+    """Return the commit a branch points at, None when there is no such branch.
+
+    The filter is a prefix, so names are compared.
+    Source: azure-devops-import.md section 3, Refs, spec.
+    """
+    wanted = f"refs/heads/{branch}"
+    refs = await azdo.refs.list(project, repository, prefix=f"heads/{branch}")
+    return next((r.object_id for r in refs if r.name == wanted), None)
+
+
+async def _directory(
+    azdo: AzdoClient, repository_id: str, target: GitTarget, branch: str, seen: TargetContent
+) -> TargetContent:
+    try:
         items = await azdo.items.list(
             target.project,
-            repository.id,
-            branch=target.branch,
+            repository_id,
+            branch=branch,
             path=target.directory,
             recursion="Full",
         )
     except NotFound:
-        return TargetContent(readable=True, directory_exists=False, tip=tip)
-    except ClientError:
-        return TargetContent(readable=False)
-    folders = sum(PurePosixPath(i.path).name == ".platform" for i in items if not i.is_folder)
-    return TargetContent(readable=True, item_folders=folders, tip=tip)
+        return replace(seen, directory_exists=False)
+    paths = (PurePosixPath(i.path) for i in items if not i.is_folder)
+    names = sorted(p.parent.name for p in paths if p.name == ".platform")
+    return replace(seen, item_folders=len(names), folder_names=tuple(names))

@@ -30,6 +30,7 @@ __all__ = [
     "LiveItem",
     "LiveOperation",
     "LivePipeline",
+    "LiveRelation",
     "LiveRepository",
     "LiveRole",
     "LiveStage",
@@ -214,7 +215,10 @@ class TargetContent:
     """What a branch directory holds, as far as the provider let us look.
 
     ``readable`` is False where the caller has no way to look (GitHub, another organisation
-    without access); then nothing else means anything.
+    without access); then nothing else means anything. ``empty``: the repository has no ref at
+    all. Where the branch is missing and the spec names one to make it from, ``source_tip`` is
+    that one's tip, None when it is missing too, and the directory is looked at there.
+    ``folder_names`` are the names of the item folders, ``Sales.Report``.
     """
 
     readable: bool
@@ -223,6 +227,21 @@ class TargetContent:
     directory_exists: bool = True
     item_folders: int = 0
     tip: str | None = None
+    empty: bool = False
+    source_tip: str | None = None
+    folder_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRelation:
+    """A branched-out relation (preview); ``kind`` is the role of the *other* workspace.
+
+    Source: fabric-api.md section 6.2, spec: Base, Branch or RelatedWorkspace.
+    """
+
+    id: str
+    other_id: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +252,7 @@ class LiveBinding:
     None although the binding is initialised. ``partial``: the last update stopped half way, so
     the workspace is synced to no commit and has no ``status`` until an update succeeds.
     ``content`` is read only where the binding in the spec is still to be made, or is partial.
+    ``relations`` is None where they were not read: a preview API, read with ``--beta`` only.
     """
 
     state: ConnectionState
@@ -244,6 +264,7 @@ class LiveBinding:
     partial: bool = False
     status: LiveStatus | None = None
     content: TargetContent | None = None
+    relations: tuple[LiveRelation, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +388,8 @@ class Snapshot:
     """Everything one plan needs to know of the live estate.
 
     ``workspaces``, ``bindings``, ``repositories`` and ``pipelines`` are keyed by the spec's
-    addresses; a missing key means: looked for and not visible to this caller.
+    addresses; a missing key means: looked for and not visible to this caller. ``caller_is_app``
+    tells a service principal or managed identity from a person; None: the token does not say.
     ``visible_workspaces`` maps every visible workspace name to its id; ``without_capacity`` holds
     the ids of those that stand on none. ``folders`` and ``definitions`` are keyed by item id.
     With a ``preview`` the bindings it names are as they will be once merged, all else is as it is.
@@ -375,6 +397,7 @@ class Snapshot:
 
     read_at: datetime
     caller: str = ""
+    caller_is_app: bool | None = None
     capacities: tuple[LiveCapacity, ...] | None = None
     connections: tuple[LiveConnection, ...] | None = None
     visible_workspaces: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,8 @@ rest alone; being signed out of Fabric stops everything, since every further ans
 same.
 
 Requests: one list each for workspaces, and for capacities, connections and pipelines where the
-spec speaks of them; per binding one connection, one status, one for credentials where managed;
+spec speaks of them; per binding one connection, one status, one for credentials where managed,
+one for relations with ``--beta``;
 per pipeline one, one per stage that deploys, one for operations, one for roles where managed;
 per pair of items to compare two definitions; two per workspace that loses items;
 per project one list, per repository up to three.
@@ -30,7 +31,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.ids import Address, address, split_address
-from reconciler.live.git import read_binding, read_content
+from reconciler.live.git import read_binding, read_content, read_relations
 from reconciler.live.items import read_definition, read_items
 from reconciler.live.models import (
     ChangeType,
@@ -81,23 +82,30 @@ _ROLE_MISSING = frozenset({"InsufficientPrivileges", "InsufficientWorkspaceRole"
 
 
 async def read_estate(
-    estate: Estate, services: Services, *, reads: int = 16, patience: Patience | None = None
+    estate: Estate,
+    services: Services,
+    *,
+    reads: int = 16,
+    patience: Patience | None = None,
+    beta: bool = False,
 ) -> Snapshot:
     """Read the live side of a spec.
 
     Args:
         reads: the most reads under way at once.
         patience: wait out running updates and deployments, as an apply must.
+        beta: read through preview APIs too.
 
     Raises:
         AuthFailed: the caller is not signed in to Fabric; sign in and try again.
         UsageError: a service URL cannot be used.
     """
-    reader = _Reader(estate, services, reads, patience)
+    reader = _Reader(estate, services, reads, patience, beta=beta)
     await reader.run()
     return Snapshot(
         read_at=services.clock.now(),
         caller=services.caller,
+        caller_is_app=services.caller_is_app,
         capacities=reader.capacities,
         connections=reader.connections,
         visible_workspaces={w.display_name: w.id for w in reader.listed_workspaces},
@@ -131,9 +139,16 @@ class _Reader:
     """Collects one snapshot; lives for one read."""
 
     def __init__(
-        self, estate: Estate, services: Services, reads: int, patience: Patience | None
+        self,
+        estate: Estate,
+        services: Services,
+        reads: int,
+        patience: Patience | None,
+        *,
+        beta: bool,
     ) -> None:
         self._estate = estate
+        self._beta = beta
         self._services = services
         self._fabric = services.fabric
         self._bound = asyncio.Semaphore(reads)
@@ -327,7 +342,7 @@ class _Reader:
             lambda: read_binding(
                 self._fabric,
                 workspace_id,
-                credentials=git.credentials is not None,
+                credentials=git.credentials is not None or git.sync.drift == "resync",
                 status=git.credentials != "none",
                 expected=target,
                 patience=self._patience,
@@ -335,6 +350,7 @@ class _Reader:
         )
         if binding is None:
             return
+        binding = await self._with_relations(git, at, workspace_id, binding)
         self.bindings[at] = binding
         settled = (
             binding.state is ConnectionState.INITIALIZED
@@ -348,6 +364,20 @@ class _Reader:
         await asyncio.gather(
             self._read_first_content(spec, binding), self._read_items_of(where, workspace_id)
         )
+
+    async def _with_relations(
+        self, git: GitSpec, at: Address, workspace_id: str, binding: LiveBinding
+    ) -> LiveBinding:
+        """Add the relations, where they are wanted or a resync would have to restore them."""
+        wanted = git.relation is not None or git.sync.drift == "resync"
+        if not (self._beta and wanted and binding.target is not None) or git.state == "absent":
+            return binding
+        found = await self._try(
+            Address(f"{at}/relation"),
+            "list workspace relations",
+            lambda: read_relations(self._fabric, workspace_id),
+        )
+        return replace(binding, relations=found)
 
     async def _read_items_of(self, where: Address, workspace_id: str) -> None:
         found = await self._try(where, "list items", lambda: read_items(self._fabric, workspace_id))
@@ -368,7 +398,7 @@ class _Reader:
         )
         at = git_address(spec)
         async with self._bound:
-            content = await read_content(azdo, target)
+            content = await read_content(azdo, target, source=git.create_branch_from)
         base = binding or LiveBinding(state=ConnectionState.NOT_CONNECTED)
         self.bindings[at] = replace(base, content=content)
 

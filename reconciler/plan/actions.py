@@ -27,7 +27,9 @@ __all__ = [
     "BranchTarget",
     "CommitToGit",
     "ConnectGit",
+    "CreateBranch",
     "CreateConnection",
+    "CreateDirectory",
     "CreatePipeline",
     "CreateRepository",
     "CreateWorkspace",
@@ -45,10 +47,13 @@ __all__ = [
     "Op",
     "Pattern",
     "Reason",
+    "Related",
     "RemovePipelineRole",
     "RemoveWorkspaceRole",
+    "ResyncGit",
     "RetryImport",
     "SetGitCredentials",
+    "SetGitRelation",
     "SwitchGit",
     "UnassignStage",
     "UpdateFromGit",
@@ -131,6 +136,13 @@ class GitCredentialChoice(_Model):
     connection: str | None = None
 
 
+class Related(_Model):
+    """Another workspace and its role in a branched-out relation: ``Base`` or ``Branch``."""
+
+    workspace_id: str
+    kind: str
+
+
 class CreateRepository(_Model):
     """POST a repository. Repeating is safe: names are unique in a project, looked up first."""
 
@@ -180,6 +192,24 @@ class UpdateRepository(_Model):
     kind: Literal["repository.update"] = "repository.update"
     project: str
     default_branch: str
+
+
+class CreateBranch(_Model):
+    """Make a branch from another one. Conditional: only while there is none of that name."""
+
+    kind: Literal["repository.branch.create"] = "repository.branch.create"
+    target: BranchTarget
+    source: str
+
+
+class CreateDirectory(_Model):
+    """Push a commit with a placeholder file in the directory. Conditional on the branch's tip.
+
+    In a repository without any commit it makes the branch too.
+    """
+
+    kind: Literal["repository.directory.create"] = "repository.directory.create"
+    target: BranchTarget
 
 
 class CreateConnection(_Model):
@@ -273,6 +303,32 @@ class SwitchGit(_Model):
     target: BranchTarget
     credentials: GitCredentialChoice | None = None
     strategy: Literal["PreferRemote", "PreferWorkspace"]
+
+
+class ResyncGit(_Model):
+    """Drop uncommitted changes: disconnect, connect, initialise with PreferRemote, full update.
+
+    Each step reads the connection first. ``relations`` are put back where disconnecting took
+    them.
+    """
+
+    kind: Literal["git.resync"] = "git.resync"
+    workspace: str
+    target: BranchTarget
+    credentials: GitCredentialChoice | None = None
+    relations: tuple[Related, ...] = ()
+
+
+class SetGitRelation(_Model):
+    """Mark a workspace as branched out from ``base`` (preview). The relations are read first.
+
+    ``replaces`` is the id of its relation to another base.
+    """
+
+    kind: Literal["git.relation"] = "git.relation"
+    workspace: str
+    base: str
+    replaces: str | None = None
 
 
 class DisconnectGit(_Model):
@@ -441,6 +497,8 @@ Op = Annotated[
     | RetryImport
     | AbandonImport
     | UpdateRepository
+    | CreateBranch
+    | CreateDirectory
     | CreateConnection
     | CreateWorkspace
     | UpdateWorkspace
@@ -452,6 +510,8 @@ Op = Annotated[
     | ConnectGit
     | InitializeGit
     | SwitchGit
+    | ResyncGit
+    | SetGitRelation
     | DisconnectGit
     | SetGitCredentials
     | UpdateFromGit
@@ -517,6 +577,8 @@ _VERBS = {
     "repository.import": Verb.IMPORT,
     "repository.import.retry": Verb.IMPORT,
     "repository.import.abandon": Verb.CHANGE,
+    "repository.branch.create": Verb.CREATE,
+    "repository.directory.create": Verb.CREATE,
     "connection.create": Verb.CREATE,
     "workspace.create": Verb.CREATE,
     "workspace.delete": Verb.DESTROY,

@@ -12,10 +12,8 @@ from reconciler.diff.bindings import (
     diff_binding,
 )
 from reconciler.diff.changes import FieldDiff
-from reconciler.diff.normalise import same_name
-from reconciler.ids import Address, address, split_address
+from reconciler.ids import Address, split_address
 from reconciler.live.models import (
-    CredentialSource,
     GitTarget,
     LiveBinding,
     LiveWorkspace,
@@ -33,22 +31,26 @@ from reconciler.plan.actions import (
     SwitchGit,
     UpdateFromGit,
 )
+from reconciler.plan.branches import by_branch, prepare_place, repository_of
 from reconciler.plan.draft import Draft, field_changes, item_changes
 from reconciler.plan.plan import DriftEntry
+from reconciler.plan.resync import first_strategy, kept_credentials, plan_resync
+from reconciler.plan.switch_losses import lost_by_switch
 from reconciler.plan.sync import commit_op, plan_sync, plan_sync_unseen
 from reconciler.plan.workspaces import connection_ready, workspace_is_planned
 from reconciler.spec.models import GitSpec, WorkspaceSpec
-from reconciler.spec.resolve import git_address, repository_address, workspace_address
+from reconciler.spec.resolve import git_address, workspace_address
 from reconciler.words import count
 
 __all__ = ["plan_bindings"]
 
 _CONTENT = ("repository.create", "repository.import", "repository.import.retry")
+_PLACES = ("repository.branch.create", "repository.directory.create")
 
 FirstSync = Literal["nothing", "update", "commit", "either", "refuse"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Binding:
     """What the steps below share about one workspace's binding."""
 
@@ -67,7 +69,7 @@ def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: boo
         made_by_deployment: names of workspaces that a first deployment creates.
         late: plan only those that such a deployment makes, else only the others.
     """
-    for spec in draft.estate.workspaces:
+    for spec in by_branch(draft.estate.workspaces):
         if spec.git is None or spec.state == "absent":
             continue
         workspace = workspace_address(spec)
@@ -83,7 +85,7 @@ def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: boo
             continue
         after = _repository_actions(draft, spec.git)
         if after is None:
-            draft.skip_unknown(where, _repository_of(draft, spec.git) or where)
+            draft.skip_unknown(where, repository_of(draft, spec.git) or where)
             continue
         arriving = any(draft.actions[i].kind in _CONTENT for i in after)
         _plan_one(
@@ -91,27 +93,15 @@ def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: boo
         )
 
 
-def _repository_of(draft: Draft, git: GitSpec) -> Address | None:
-    """Return the address of the spec's repository a binding points at, if it is in the spec."""
-    azure_devops = draft.estate.azure_devops
-    if azure_devops is None or git.provider != "AzureDevOps":
-        return None
-    if (
-        azure_devops.organization
-        and git.organization
-        and not same_name(azure_devops.organization, git.organization)
-    ):
-        return None
-    repository = draft.repository_spec(git.project or "", git.repository)
-    return repository_address(repository) if repository else None
-
-
 def _repository_actions(draft: Draft, git: GitSpec) -> list[str] | None:
     """Return the repository actions a binding waits for; None: the repository is unknown."""
-    where = _repository_of(draft, git)
+    where = repository_of(draft, git)
     if where is None:
         return []
-    return None if where in draft.unknown else list(draft.doers(where))
+    if where in draft.unknown:
+        return None
+    # Branches and directories are waited for by who needs them.
+    return [i for i in draft.doers(where) if draft.actions[i].kind not in _PLACES]
 
 
 def _plan_one(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) -> None:
@@ -204,14 +194,12 @@ def _plan_connect(
     choice: GitCredentialChoice | None,
 ) -> None:
     target = target_of(at.git)
-    content = live.content if live else None
-    first = _first_sync(draft, at, content, live_workspace)
-    if (
-        not _has_capacity(draft, at, live_workspace)
-        or not _target_found(draft, at, content)
-        or not _may_sign_in(draft, at, choice)
-    ):
+    if not _has_capacity(draft, at, live_workspace) or not _may_sign_in(draft, at, choice):
         return
+    content = _prepared(draft, at, live)
+    if not _target_found(draft, at, content):
+        return
+    first = _first_sync(draft, at, content, live_workspace)
     if first == "refuse":
         _refuse_first_sync(draft, at, live_workspace, content)
         return
@@ -232,6 +220,15 @@ def _plan_connect(
     _add_initialize(draft, at, first, content, live_workspace)
 
 
+def _prepared(draft: Draft, at: _Binding, live: LiveBinding | None) -> TargetContent | None:
+    """Plan branch and directory where they are missing; return what the binding then finds."""
+    content = live.content if live else None
+    place = prepare_place(draft, at.spec, at.git, content, at.after)
+    at.after[:] = place.after
+    at.arriving = place.arriving
+    return place.content
+
+
 def _choice_text(choice: GitCredentialChoice) -> str:
     if not choice.connection:
         return choice.source
@@ -239,19 +236,33 @@ def _choice_text(choice: GitCredentialChoice) -> str:
 
 
 def _may_sign_in(draft: Draft, at: _Binding, choice: GitCredentialChoice | None) -> bool:
-    """GitHub is connected with a configured connection only.
+    """See that the caller can sign in to Git in the way the spec says, or leaves to the service.
 
-    Source: fabric-api.md section 6.2 (GitConnectRequest, myGitCredentials), spec.
+    Source: fabric-api.md sections 6.1 and 6.2 (GitConnectRequest, myGitCredentials), spec: GitHub
+    and service principals need a configured connection; Automatic, the default, is for people.
     """
-    if at.git.provider != "GitHub" or (choice is not None and choice.connection is not None):
+    if choice is not None and choice.source != "Automatic":
         return True
-    draft.error(
-        "connection_needed",
-        "GitHub is connected through a Fabric connection, and the binding names none.",
-        "Add git.credentials: {connection: NAME} with a connection of type GitHubSourceControl.",
-        at.where,
-    )
-    return False
+    if at.git.provider == "GitHub":
+        draft.error(
+            "connection_needed",
+            "GitHub is connected through a Fabric connection, and the binding names none.",
+            "Add git.credentials: {connection: NAME} with a connection of type "
+            "GitHubSourceControl.",
+            at.where,
+        )
+        return False
+    if draft.snapshot.caller_is_app:
+        draft.error(
+            "automatic_needs_a_person",
+            "This caller is a service principal, and automatic Git credentials sign in people "
+            "only.",
+            "Add git.credentials: {connection: NAME} with a connection of type "
+            "AzureDevOpsSourceControl that is shared with it, or run as a user.",
+            at.where,
+        )
+        return False
+    return True
 
 
 def _target_found(draft: Draft, at: _Binding, content: TargetContent | None) -> bool:
@@ -262,17 +273,27 @@ def _target_found(draft: Draft, at: _Binding, content: TargetContent | None) -> 
     if content is None or not content.readable or at.arriving:
         return True
     git = at.git
+    source = git.create_branch_from
     if not content.repository_exists:
         what = f"repository {git.repository} in {git.project} that this caller can see"
         remedy = "Create or import it, correct the name, or give the caller access to it"
+    elif not content.branch_exists and source is not None:
+        what = f"branch {source} in {git.repository} to make {git.branch} from"
+        remedy = (
+            "Push that branch, or correct createBranchFrom (branches are case-sensitive; a "
+            "repository without any commit gets its first branch from createDirectory alone)"
+        )
     elif not content.branch_exists:
         what = f"branch {git.branch} in {git.repository}"
-        remedy = "Push the branch, or correct its name (branches are case-sensitive)"
+        remedy = (
+            "Have it made with createBranchFrom, push it, or correct its name (branches are "
+            "case-sensitive)"
+        )
     elif not content.directory_exists:
         what = f"directory {git.directory} on branch {git.branch}"
         remedy = (
-            "Push a commit with a file in it (Git has no empty directories), or correct the "
-            "name (directories are case-sensitive)"
+            "Have it made with createDirectory: true, push a commit with a file in it (Git has "
+            "no empty directories), or correct the name (directories are case-sensitive)"
         )
     else:
         return True
@@ -299,7 +320,7 @@ def _first_sync(
     if _items_may_be(draft, at):
         items = None  # a deployment fills it
     folders = content.item_folders if content and content.readable and not at.arriving else None
-    strategy = at.git.initialize
+    strategy = first_strategy(at.git)
     if items == 0:
         return "nothing" if folders == 0 else "update"
     if folders == 0:
@@ -361,7 +382,7 @@ def _add_initialize(
 ) -> None:
     known = content is not None and content.readable and not at.arriving
     draft.add(
-        InitializeGit(workspace=at.workspace, strategy=at.git.initialize),
+        InitializeGit(workspace=at.workspace, strategy=first_strategy(at.git)),
         at.where,
         after=at.after,
         lane=at.workspace,
@@ -386,7 +407,7 @@ def _initialize_outcomes(at: _Binding, first: FirstSync, *, known: bool) -> tupl
     open_ends = (
         (_OUTCOMES[first],) if first == "nothing" else (_OUTCOMES[first], _OUTCOMES["nothing"])
     )
-    if first == "commit" and at.git.initialize is None:
+    if first == "commit" and first_strategy(at.git) is None:
         return (*open_ends, "refused: both sides have items and initialize is unset")
     return open_ends
 
@@ -401,7 +422,7 @@ def _add_first_update(
 ) -> None:
     loses = bool(live_workspace and live_workspace.items)
     # Once the spec has said that Git wins, the service must be told so in the update as well.
-    wins = loses or (at.git.initialize == "PreferRemote" and _items_may_be(draft, at))
+    wins = loses or (first_strategy(at.git) == "PreferRemote" and _items_may_be(draft, at))
     many = count(content.item_folders, "item") if known and content else "its items"
     draft.add(
         UpdateFromGit(
@@ -468,33 +489,31 @@ def _plan_switch(
             at.where,
         )
         return
-    if not _target_found(draft, at, live.content):
+    kept = choice or kept_credentials(draft, live)
+    content = _prepared(draft, at, live)
+    if not _target_found(draft, at, content):
         return
-    if live.content is None or not live.content.readable:
-        draft.error(
-            "switch_target_unreadable",
-            f"{target.describe()} cannot be read by this caller, so the switch is not started.",
-            "A switch disconnects first, so its target must be seen before. Give the caller "
-            "read access to the repository, or switch by hand.",
-            at.where,
-        )
+    if content is None or not content.readable:
+        _refuse_unseen_switch(draft, at, target)
         return
-    lost = [c for c in live.status.changes if c.workspace] if live.status else []
+    if not _may_sign_in(draft, at, kept):
+        return
+    lost = lost_by_switch(live, live_workspace, None if at.arriving else content, strategy)
     draft.add(
         SwitchGit(
             workspace=at.workspace,
             before=_to_op_target(live.target),
             target=_to_op_target(target),
-            credentials=choice or _kept_credentials(draft, live),
+            credentials=kept,
             strategy=strategy,
         ),
         at.where,
         after=at.after,
         lane=at.workspace,
         code="bound_elsewhere",
-        why=f"bound to {live.target.describe()}",
+        why=f"bound to {live.target.describe()}; {lost.text}",
         changes=field_changes(FieldDiff("git", live.target.describe(), target.describe())),
-        items=item_changes(lost, remote=False),
+        items=lost.items,
         preconditions={
             "bound_to": live.target.describe(),
             "workspace_head": live.status.workspace_head if live.status else live.head,
@@ -514,27 +533,41 @@ def _plan_switch(
         )
     )
     if strategy == "PreferRemote":
-        _add_first_update(draft, at, live.content, live_workspace, known=True)
+        _add_first_update(draft, at, content, live_workspace, known=not at.arriving)
     else:
-        _add_first_commit(draft, at, live.content, live_workspace)
+        _add_first_commit(draft, at, content, live_workspace)
 
 
-def _kept_credentials(draft: Draft, live: LiveBinding) -> GitCredentialChoice | None:
-    """Reconnect with the credentials the caller has now, where the spec names none."""
-    if live.credential_source is not CredentialSource.CONFIGURED:
-        return None
-    for connection in draft.snapshot.connections or ():
-        if connection.id == live.credential_connection_id:
-            where = address("connections", connection.name)
-            draft.bindings[where] = connection.id
-            return GitCredentialChoice(source="ConfiguredConnection", connection=where)
-    return None
+def _refuse_unseen_switch(draft: Draft, at: _Binding, target: GitTarget) -> None:
+    """A switch disconnects first, so its target must be seen before.
+
+    Source: fabric-api.md section 6.1, spec: no call of Fabric shows what a repository holds.
+    """
+    github = at.git.provider == "GitHub"
+    what = (
+        f"{target.describe()} cannot be looked at before: Fabric has no call that reads GitHub"
+        if github
+        else f"{target.describe()} cannot be read by this caller"
+    )
+    ways = (
+        "Switch by hand in the workspace settings, or in two steps: apply git: {state: absent}, "
+        "which keeps the items, then the new binding."
+    )
+    draft.error(
+        "switch_target_unreadable",
+        f"{what}, so the switch is not started.",
+        "A switch disconnects first; a target that is not there would leave the workspace "
+        f"unbound. {ways if github else 'Give the caller read access to the repository. ' + ways}",
+        at.where,
+    )
 
 
 def _plan_credentials(
     draft: Draft, at: _Binding, diff: BindingDiff, choice: GitCredentialChoice | None
 ) -> bool:
     if diff.credentials is None or choice is None:
+        return False
+    if choice.source == "Automatic" and not _may_sign_in(draft, at, choice):
         return False
     draft.add(
         SetGitCredentials(workspace=at.workspace, credentials=choice),
@@ -567,7 +600,9 @@ def _plan_bound(
 ) -> None:
     changed = _plan_credentials(draft, at, diff, choice)
     if live is not None and live.status is not None:
-        if choice is None or choice.source != "None":
+        if choice is not None and choice.source == "None":
+            return
+        if not plan_resync(draft, at.spec, at.git, at.workspace, live, diff, choice):
             plan_sync(draft, at.spec, at.git, at.workspace, live, diff)
         return
     if choice is not None and choice.source == "None":

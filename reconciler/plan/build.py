@@ -11,11 +11,11 @@ from reconciler.ids import address_matches
 from reconciler.live.models import Preview, Snapshot
 from reconciler.plan.actions import Action
 from reconciler.plan.bindings import plan_bindings
+from reconciler.plan.branches import order_places
 from reconciler.plan.deployments import plan_deployments
 from reconciler.plan.draft import Draft
 from reconciler.plan.followers import plan_followers
 from reconciler.plan.graph import closure
-from reconciler.plan.later import tell_not_carried_out
 from reconciler.plan.losses import count_losses
 from reconciler.plan.pipelines import made_by_deployment, plan_pipelines
 from reconciler.plan.plan import (
@@ -30,6 +30,7 @@ from reconciler.plan.plan import (
     summarise,
 )
 from reconciler.plan.preflight import check_item_limit
+from reconciler.plan.relations import plan_relations
 from reconciler.plan.repositories import plan_repositories
 from reconciler.plan.workspaces import (
     plan_connections,
@@ -47,6 +48,7 @@ class PlanInput:
 
     ``target`` and ``exclude`` are addresses or prefixes; a target brings what it depends on.
     ``allowed`` are caps for this run; they change no action, only what policies say of the plan.
+    ``beta`` allows preview APIs.
     """
 
     estate: Estate
@@ -57,6 +59,7 @@ class PlanInput:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     target: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    beta: bool = False
     version: str = "0"
     allowed: Allowed = field(default_factory=Allowed)
 
@@ -67,7 +70,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
     Raises:
         DependencyCycle: actions wait for each other in a circle.
     """
-    draft = Draft(wanted.estate, snapshot)
+    draft = Draft(wanted.estate, snapshot, beta=wanted.beta)
     preview = snapshot.preview
     draft.diagnostics.extend(preview.diagnostics if preview else ())
     made = made_by_deployment(draft)
@@ -76,12 +79,14 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
     plan_workspaces(draft, made)
     plan_bindings(draft, made, late=False)
     plan_followers(draft)
+    order_places(draft)
+    plan_relations(draft, made, late=False)
     plan_pipelines(draft)
     plan_deployments(draft, wanted.target)
     plan_roles_after_deployment(draft, made)
     plan_bindings(draft, made, late=True)
     check_item_limit(draft)
-    tell_not_carried_out(draft)
+    plan_relations(draft, made, late=True)
     actions = draft.ordered_actions(_kept(draft, wanted.target, wanted.exclude))
     losses = count_losses(draft, actions)
     diagnostics = sort_diagnostics(draft.diagnostics)
@@ -114,6 +119,7 @@ def build_plan(wanted: PlanInput, snapshot: Snapshot) -> Plan:
         exclude=wanted.exclude,
         losses=losses,
         allowed=wanted.allowed,
+        beta=wanted.beta,
         requests=dict(sorted(snapshot.requests.items())),
     )
     return finish(plan)

@@ -16,7 +16,14 @@ from reconciler.diff.ignore import Ignores
 from reconciler.ids import Address, address, address_matches, split_address
 from reconciler.live.models import LivePipeline, LiveStage
 from reconciler.live.scope import StageSide, in_scope, patterns_of, scope_of
-from reconciler.plan.actions import Deploy, ItemChange, ItemRef, Pattern, UpdateFromGit
+from reconciler.plan.actions import (
+    Deploy,
+    ItemChange,
+    ItemRef,
+    Pattern,
+    ResyncGit,
+    UpdateFromGit,
+)
 from reconciler.plan.draft import Draft, git_of
 from reconciler.plan.pipelines import stage_workspace_address
 from reconciler.plan.plan import DriftEntry, HeldEntry
@@ -63,6 +70,9 @@ _ORDER = (
     "Dashboard",
 )
 _RANK = {name: n for n, name in enumerate(_ORDER)}
+
+# Actions that bring items into a source stage, which a deployment then compares again.
+_BRINGS = (UpdateFromGit, ResyncGit, Deploy)
 
 
 def deploy_order(verdicts: Sequence[ItemVerdict]) -> list[ItemVerdict]:
@@ -611,7 +621,7 @@ def _plan_predicted(
     scope, exclude = scope_of(at.spec), patterns_of(at.spec.exclude)
     changing = [draft.actions[i] for i in _source_actions(draft, at)]
     for action in changing:
-        if isinstance(action.op, (UpdateFromGit, Deploy)):
+        if isinstance(action.op, _BRINGS):
             exact = exact and bool(action.items)
             for item in action.items:
                 left = item.change == "Deleted" or at.ignores.item(item.type, item.name)
@@ -625,7 +635,7 @@ def _plan_predicted(
                             detail=f"incoming with {action.kind}",
                         ),
                     )
-    brings = any(isinstance(a.op, (UpdateFromGit, Deploy)) for a in changing)
+    brings = any(isinstance(a.op, _BRINGS) for a in changing)
     if not brings:
         _plan_known(draft, at, diff, after, held=held)
         return

@@ -89,6 +89,7 @@ _FIELD_KINDS = frozenset(
         "workspace.role.update",
         "workspace.role.remove",
         "git.credentials",
+        "git.relation",
         "pipeline.update",
         "pipeline.role.add",
         "pipeline.role.remove",
@@ -153,7 +154,11 @@ class _Index:
 
 @dataclass(slots=True)
 class Draft:
-    """Mutable while a plan is built, and not seen outside this package."""
+    """Mutable while a plan is built, and not seen outside this package.
+
+    ``made_in_git`` maps a branch, or a directory of one, to the action that makes it; ``beta``
+    allows what needs preview APIs.
+    """
 
     estate: Estate
     snapshot: Snapshot
@@ -166,6 +171,8 @@ class Draft:
     ignored: list[IgnoredEntry] = field(default_factory=list)
     bindings: dict[str, str] = field(default_factory=dict)
     deploys_into: dict[Address, list[str]] = field(default_factory=dict)
+    made_in_git: dict[tuple[str, ...], str] = field(default_factory=dict)
+    beta: bool = False
     _lanes: dict[Address, str] = field(default_factory=dict)
     _doers: dict[Address, list[str]] = field(default_factory=dict)
     _below: dict[Address, list[str]] = field(default_factory=dict)
@@ -238,6 +245,12 @@ class Draft:
         """Drop what another one of ``before`` waits for itself, so that a reader sees the rest."""
         implied = {b for other in before for b in self.edges[other]}
         return [b for b in dict.fromkeys(before) if b not in implied]
+
+    def forget(self, action_id: str, precondition: str) -> None:
+        """Drop a precondition that an earlier action of the plan moves."""
+        action = self.actions[action_id]
+        kept = {k: v for k, v in action.preconditions.items() if k != precondition}
+        self.actions[action_id] = action.model_copy(update={"preconditions": kept})
 
     def doers(self, address: Address) -> list[str]:
         """Return the ids of the actions planned for exactly this address so far."""

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from reconciler.ids import Address
 from reconciler.live.places import target_of
-from reconciler.plan.actions import Action, CommitToGit, ItemChange, UpdateFromGit
+from reconciler.plan.actions import Action, CommitToGit, ItemChange, ResyncGit, UpdateFromGit
 from reconciler.plan.draft import Draft
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address, workspace_address
@@ -19,7 +19,7 @@ from reconciler.spec.resolve import git_address, workspace_address
 __all__ = ["plan_followers"]
 
 # The actions in which a workspace first looks at the tip of its branch.
-_LOOKS = ("git.initialize", "git.switch", "git.update")
+_LOOKS = ("git.initialize", "git.switch", "git.resync", "git.update")
 
 
 def plan_followers(draft: Draft) -> None:
@@ -45,7 +45,7 @@ def plan_followers(draft: Draft) -> None:
         chain = sorted(found_commits, key=lambda c: c.git.sync.direction != "commit")
         for before, after in pairwise(chain):
             draft.edges[after.action].append(before.action)
-            _forget(draft, after.action, "remote_commit_hash")
+            draft.forget(after.action, "remote_commit_hash")
         for member, git in members.get(branch, ()):
             _plan_member(draft, member, git, chain)
 
@@ -98,7 +98,7 @@ def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, chain: list[_C
     if seen and updates and not looks:
         _add_update(draft, spec, git, earlier[-1], seen, before=chain[own] if own else None)
     if own is not None and earlier and (seen or looks):
-        _forget(draft, chain[own].action, "workspace_head")
+        draft.forget(chain[own].action, "workspace_head")
     missed = [c for c in later if _sees(git, c)]
     if updates and missed:
         _add_update(draft, spec, git, chain[-1], missed, suffix="#2")
@@ -107,9 +107,11 @@ def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, chain: list[_C
 def _follow(draft: Draft, action: Action, last: _Commit, seen: list[_Commit]) -> None:
     """Let an action that looks at the tip wait for the commits that move it."""
     draft.edges[action.id].append(last.action)
-    if not isinstance(action.op, UpdateFromGit):
+    if not isinstance(action.op, (UpdateFromGit, ResyncGit)):
         return
-    _forget(draft, action.id, "remote_commit_hash")
+    draft.forget(action.id, "remote_commit_hash")
+    if isinstance(action.op, ResyncGit):
+        return
     draft.actions[action.id] = draft.actions[action.id].model_copy(
         update={
             "items": _items(draft, action.items, seen),
@@ -168,10 +170,3 @@ def _add_update(
     )
     if before is not None:
         draft.edges[before.action].append(update)
-
-
-def _forget(draft: Draft, action_id: str, precondition: str) -> None:
-    """Drop a precondition that an earlier action of the plan moves."""
-    action = draft.actions[action_id]
-    kept = {k: v for k, v in action.preconditions.items() if k != precondition}
-    draft.actions[action_id] = action.model_copy(update={"preconditions": kept})

@@ -193,6 +193,7 @@ class Plan(_Model):
         preview: the merge this plan looks ahead to; null for what an apply would do now.
         losses: what it deletes and overwrites, for each workspace that loses something.
         allowed: the caps it was made with.
+        beta: preview APIs were allowed; applying the plan may use them too.
         requests: how many requests planning made, by API.
         fingerprint: SHA-256 over everything but ``created_at`` and ``requests``.
     """
@@ -219,6 +220,7 @@ class Plan(_Model):
     exclude: tuple[str, ...] = ()
     losses: tuple[Loss, ...] = ()
     allowed: Allowed = Allowed()
+    beta: bool = False
     requests: dict[str, int] = Field(default_factory=dict)
     fingerprint: str = ""
 

@@ -38,6 +38,13 @@ _WORDS = {
         "abandon the failed import {op.import_request_id}", "abandoning the failed import"
     ),
     "repository.update": _Words("set the default branch", "setting the default branch"),
+    "repository.branch.create": _Words(
+        "create the branch {op.target.branch} from {op.source}", "creating the branch"
+    ),
+    "repository.directory.create": _Words(
+        "create the directory {op.target.directory} on {op.target.branch}",
+        "creating the directory",
+    ),
     "connection.create": _Words("create the connection ({op.type})", "creating"),
     "workspace.create": _Words("create the workspace", "creating"),
     "workspace.update": _Words("update the workspace", "updating"),
@@ -49,6 +56,10 @@ _WORDS = {
     "git.connect": _Words("connect to Git", "connecting"),
     "git.initialize": _Words("initialise the connection", "initialising"),
     "git.switch": _Words("bind to another branch or directory", "switching"),
+    "git.resync": _Words(
+        "resync: disconnect, connect again, take everything from Git", "resyncing"
+    ),
+    "git.relation": _Words("relate to the base workspace", "relating to the base workspace"),
     "git.disconnect": _Words("disconnect from Git; the items stay", "disconnecting"),
     "git.credentials": _Words("choose the Git credentials", "setting the credentials"),
     "git.update": _Words("update from Git", "updating from Git"),

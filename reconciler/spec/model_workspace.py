@@ -363,6 +363,12 @@ class GitSpec(SpecModel):
             "GitHubSourceControl",
             at="credentials",
         )
+        require(
+            self.create_branch_from != self.branch,
+            "branch_from_itself",
+            "A branch cannot be made from itself; name the branch it comes from",
+            at="createBranchFrom",
+        )
         return self
 
 

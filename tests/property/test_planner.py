@@ -67,6 +67,13 @@ def gits(draw) -> dict[str, Any]:
             "allowOverride": draw(st.booleans()),
         },
     }
+    if found["sync"]["direction"] == "update" and draw(st.booleans()):
+        found["sync"]["drift"] = "resync"
+    if draw(st.integers(0, 2)) == 0:
+        found["createDirectory"] = True
+    source = draw(st.sampled_from([None, None, "main", "dev", "old"]))
+    if source not in (None, found["branch"]):
+        found["createBranchFrom"] = source
     strategy = draw(optional(st.sampled_from(["PreferRemote", "PreferWorkspace"])))
     if strategy:
         found["initialize"] = strategy
@@ -156,7 +163,14 @@ def bindings(draw, spec: WorkspaceSpec | None) -> LiveBinding:
     mostly = st.sampled_from([True, True, True, False])
     content = draw(
         st.builds(
-            TargetContent, readable=mostly, branch_exists=mostly, item_folders=st.integers(0, 2)
+            TargetContent,
+            readable=mostly,
+            branch_exists=mostly,
+            directory_exists=mostly,
+            item_folders=st.integers(0, 2),
+            tip=st.just("tip"),
+            empty=st.booleans(),
+            source_tip=st.sampled_from([None, "source"]),
         )
     )
     target = GitTarget(
@@ -516,5 +530,6 @@ def test_the_generator_reaches_the_kinds_the_promises_are_about():
 
     collect()
     wanted = {"git.update", "git.commit", "git.connect", "git.initialize", "deployment.deploy"}
+    wanted |= {"repository.branch.create", "repository.directory.create"}
     wanted |= {"stage.assign", "stage.unassign", "workspace.create", "repository.import"}
     assert set() == wanted - seen

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from typing_extensions import override
 
-from reconciler.clients.fabric.models import GitCredentials, ItemIdentifier
+from reconciler.clients.fabric.models import ItemIdentifier
 from reconciler.clients.lro import Operation
 from reconciler.diff.ignore import NOTHING_IGNORED, IgnoreRules
 from reconciler.errors import ActionError, ApiError, PreconditionMoved
 from reconciler.execute.handler import Handler, NotNeeded, expect
-from reconciler.execute.run import Run
-from reconciler.live.git import (
-    PARTIAL_UPDATE,
-    provider_details,
-    read_binding,
-    read_content,
-    read_status,
+from reconciler.execute.handlers.git_common import (
+    NO_STRATEGY,
+    NOWHERE,
+    PLAN_AGAIN,
+    SyncHandler,
+    beyond_announced,
+    binding_of,
+    check_head,
+    content_of,
+    credentials_for,
+    explain,
+    initialize,
+    status_of,
+    target_from,
 )
+from reconciler.execute.run import Run
+from reconciler.live.git import PARTIAL_UPDATE, provider_details, read_binding
 from reconciler.live.models import (
     ChangeType,
     ConflictType,
     ConnectionState,
-    GitTarget,
-    LiveBinding,
     LiveChange,
     LiveStatus,
-    TargetContent,
 )
-from reconciler.live.patience import BUSY
-from reconciler.live.places import devops_version, organization_root
 from reconciler.live.scope import name_matches
 from reconciler.plan.actions import (
     Action,
-    BranchTarget,
     CommitToGit,
     ConnectGit,
     DisconnectGit,
-    GitCredentialChoice,
     InitializeGit,
     SetGitCredentials,
     SwitchGit,
@@ -56,71 +56,10 @@ __all__ = [
     "UpdateHandler",
 ]
 
-_PLAN_AGAIN = "make a new plan"
-# Source: fabric-api.md section 6.4 (both sides filled, no strategy), field, verified verbatim.
-_NO_STRATEGY = "MissingInitializationStrategy"
 # A connection made moments ago is sometimes not yet seen by connect.
 # Source: fabric-api.md section 6.3, field (terraform-provider-fabric issue 784).
 _CONNECT_TRIES = 4
 _CONNECT_WAIT_S = 5.0
-_BUSY_WAIT_S = 2.0
-
-
-def _target(op: BranchTarget) -> GitTarget:
-    return GitTarget(**op.model_dump())
-
-
-async def _binding(run: Run, workspace: str) -> LiveBinding:
-    return await read_binding(run.fabric, run.id_of(workspace), credentials=False, status=False)
-
-
-async def _content(run: Run, target: GitTarget) -> TargetContent:
-    azdo = run.services.azdo(
-        organization_root(target.organization),
-        devops_version(run.estate.azure_devops, target.organization),
-    )
-    return await read_content(azdo, target)
-
-
-def _credentials(run: Run, choice: GitCredentialChoice | None) -> GitCredentials | None:
-    if choice is None:
-        return None
-    return GitCredentials(
-        source=choice.source,
-        connection_id=run.id_of(choice.connection) if choice.connection else None,
-    )
-
-
-def _explain(error: ApiError, target: GitTarget) -> ActionError:
-    """Say in the user's words what a refused connect or initialise means.
-
-    Source: fabric-api.md sections 6.3 and 6.4.
-    """
-    codes = error.codes
-    if "GitProviderResourceNotFound" in codes:
-        return ActionError(
-            f"Git has no {target.describe()}: {error.message}",
-            remedy="see that repository, branch and directory exist (the directory needs a file in "
-            "it; branch and directory are case-sensitive) and that the connection may read them",
-        )
-    if _NO_STRATEGY in codes:
-        return ActionError(
-            "both the workspace and the directory have content, and the spec does not say which "
-            "side wins",
-            remedy="set git.initialize to PreferRemote or PreferWorkspace (destructive for the "
-            "other side), or empty one side",
-        )
-    if "ConnectionNotFound" in codes or "ConnectionMismatch" in codes:
-        return ActionError(
-            f"the connection cannot be used: {error.message}",
-            remedy="share the connection with this caller, and see that its type fits the provider",
-        )
-    if "PrincipalTypeNotSupported" in codes:
-        return ActionError(
-            f"this caller cannot use automatic Git credentials: {error.message}",
-            remedy="name a configured connection in git.credentials",
-        )
-    return ActionError(error.message, remedy=error.remedy or "correct it and apply again")
 
 
 class ConnectHandler(Handler[ConnectGit]):
@@ -129,33 +68,33 @@ class ConnectHandler(Handler[ConnectGit]):
     @override
     async def check(self, run: Run, action: Action, op: ConnectGit) -> None:
         """See that nobody has connected the workspace."""
-        binding = await _binding(run, op.workspace)
+        binding = await binding_of(run, op.workspace)
         if binding.target is None:
             return
-        if binding.target.key() == _target(op.target).key():
+        if binding.target.key() == target_from(op.target).key():
             raise NotNeeded("connected already")
         raise PreconditionMoved(
-            f"the workspace has been connected to {binding.target.describe()}", remedy=_PLAN_AGAIN
+            f"the workspace has been connected to {binding.target.describe()}", remedy=PLAN_AGAIN
         )
 
     @override
     async def send(self, run: Run, action: Action, op: ConnectGit) -> Operation | None:
         """POST connect; waits out a connection that was made moments ago."""
-        target = _target(op.target)
+        target = target_from(op.target)
         tries = _CONNECT_TRIES if run.made else 1
         for attempt in range(1, tries + 1):
             try:
                 await run.fabric.git.connect(
                     run.id_of(op.workspace),
                     provider_details(target),
-                    _credentials(run, op.credentials),
+                    credentials_for(run, op.credentials),
                 )
             except ApiError as e:
                 late = "GitProviderResourceNotFound" in e.codes or "ConnectionNotFound" in e.codes
                 if e.status >= 500:
                     raise
                 if not late or attempt == tries or not _made_connection(run, op):
-                    raise _explain(e, target) from e
+                    raise explain(e, target) from e
                 run.progress(action, "the connection is not visible to Git yet")
                 await run.clock.sleep(_CONNECT_WAIT_S)
             else:
@@ -165,8 +104,8 @@ class ConnectHandler(Handler[ConnectGit]):
     @override
     async def verify(self, run: Run, action: Action, op: ConnectGit) -> str:
         """Read the connection."""
-        binding = await _binding(run, op.workspace)
-        target = _target(op.target)
+        binding = await binding_of(run, op.workspace)
+        target = target_from(op.target)
         expect(
             binding.target is not None and binding.target.key() == target.key(),
             f"the workspace is not connected to {target.describe()}",
@@ -189,11 +128,11 @@ class InitializeHandler(Handler[InitializeGit]):
     @override
     async def check(self, run: Run, action: Action, op: InitializeGit) -> None:
         """See that it is connected and not yet initialised."""
-        binding = await _binding(run, op.workspace)
+        binding = await binding_of(run, op.workspace)
         if binding.state is ConnectionState.INITIALIZED:
             raise NotNeeded("initialised already")
         if binding.state is ConnectionState.NOT_CONNECTED:
-            raise PreconditionMoved("the workspace is not connected any more", remedy=_PLAN_AGAIN)
+            raise PreconditionMoved("the workspace is not connected any more", remedy=PLAN_AGAIN)
 
     @override
     async def send(self, run: Run, action: Action, op: InitializeGit) -> Operation | None:
@@ -203,9 +142,9 @@ class InitializeHandler(Handler[InitializeGit]):
         here; then a connection of this run is taken back, so that the refusal leaves nothing.
         """
         try:
-            await _initialize(run, action, op.workspace, op.strategy, _NOWHERE)
+            await initialize(run, action, op.workspace, op.strategy, NOWHERE)
         except ActionError as e:
-            refused = isinstance(e.__cause__, ApiError) and _NO_STRATEGY in e.__cause__.codes
+            refused = isinstance(e.__cause__, ApiError) and NO_STRATEGY in e.__cause__.codes
             if refused and f"git.connect:{action.address}" in run.made:
                 await run.fabric.git.disconnect(run.id_of(op.workspace))
                 raise ActionError(
@@ -217,29 +156,12 @@ class InitializeHandler(Handler[InitializeGit]):
     @override
     async def verify(self, run: Run, action: Action, op: InitializeGit) -> str:
         """Read the connection state."""
-        binding = await _binding(run, op.workspace)
+        binding = await binding_of(run, op.workspace)
         expect(binding.state is ConnectionState.INITIALIZED, "the connection is not initialised")
         result = run.initialized.get(op.workspace)
         return (
             f"initialised; required action: {result.required_action}" if result else "initialised"
         )
-
-
-_NOWHERE = GitTarget(provider="", repository="the repository", branch="the branch")
-
-
-async def _initialize(
-    run: Run, action: Action, workspace: str, strategy: str | None, target: GitTarget
-) -> None:
-    git = run.fabric.git
-    try:
-        operation = await git.begin_initialize(run.id_of(workspace), strategy)
-        run.note(action, operation)
-        run.initialized[workspace] = await git.finish_initialize(operation)
-    except ApiError as e:
-        if e.status >= 500:
-            raise
-        raise _explain(e, target) from e
 
 
 class SwitchHandler(Handler[SwitchGit]):
@@ -249,27 +171,27 @@ class SwitchHandler(Handler[SwitchGit]):
     async def check(self, run: Run, action: Action, op: SwitchGit) -> None:
         """See that the binding is the one the plan saw, and that the target exists."""
         binding = await read_binding(run.fabric, run.id_of(op.workspace), credentials=False)
-        target = _target(op.target)
+        target = target_from(op.target)
         if binding.target is not None and binding.target.key() == target.key():
             if binding.state is ConnectionState.INITIALIZED:
                 raise NotNeeded("switched already")
             return
         if binding.target is None and action.id in run.begun:
             return  # disconnected by this run, which has to go on
-        if binding.target is None or binding.target.key() != _target(op.before).key():
+        if binding.target is None or binding.target.key() != target_from(op.before).key():
             where = binding.target.describe() if binding.target else "nothing"
-            raise PreconditionMoved(f"the workspace is bound to {where}", remedy=_PLAN_AGAIN)
+            raise PreconditionMoved(f"the workspace is bound to {where}", remedy=PLAN_AGAIN)
         head = binding.status.workspace_head if binding.status else binding.head
         if head != action.preconditions.get("workspace_head"):
-            raise PreconditionMoved("the workspace has been synced meanwhile", remedy=_PLAN_AGAIN)
-        content = await _content(run, target)
+            raise PreconditionMoved("the workspace has been synced meanwhile", remedy=PLAN_AGAIN)
+        content = await content_of(run, target)
         expect(
             content.readable
             and content.repository_exists
             and content.branch_exists
             and content.directory_exists,
             f"{target.describe()} is not there, so nothing was disconnected",
-            remedy=_PLAN_AGAIN,
+            remedy=PLAN_AGAIN,
         )
 
     @override
@@ -277,37 +199,37 @@ class SwitchHandler(Handler[SwitchGit]):
         """Take the three steps; each is skipped when its effect is there already."""
         run.begun.add(action.id)
         workspace = run.id_of(op.workspace)
-        target, before = _target(op.target), _target(op.before)
-        binding = await _binding(run, op.workspace)
+        target, before = target_from(op.target), target_from(op.before)
+        binding = await binding_of(run, op.workspace)
         if binding.target is not None and binding.target.key() == before.key():
             await run.fabric.git.disconnect(workspace)
-            binding = await _binding(run, op.workspace)
+            binding = await binding_of(run, op.workspace)
         if binding.target is None:
             try:
                 await run.fabric.git.connect(
-                    workspace, provider_details(target), _credentials(run, op.credentials)
+                    workspace, provider_details(target), credentials_for(run, op.credentials)
                 )
             except ApiError as e:
                 if e.status >= 500:
                     raise
                 await self._restore(run, op)
-                raise _explain(e, target) from e
-        await _initialize(run, action, op.workspace, op.strategy, target)
+                raise explain(e, target) from e
+        await initialize(run, action, op.workspace, op.strategy, target)
         return None
 
     async def _restore(self, run: Run, op: SwitchGit) -> None:
         """Put the old connection back; it stays uninitialised and the next plan says so."""
         await run.fabric.git.connect(
             run.id_of(op.workspace),
-            provider_details(_target(op.before)),
-            _credentials(run, op.credentials),
+            provider_details(target_from(op.before)),
+            credentials_for(run, op.credentials),
         )
 
     @override
     async def verify(self, run: Run, action: Action, op: SwitchGit) -> str:
         """Read the connection."""
-        binding = await _binding(run, op.workspace)
-        target = _target(op.target)
+        binding = await binding_of(run, op.workspace)
+        target = target_from(op.target)
         expect(
             binding.state is ConnectionState.INITIALIZED
             and binding.target is not None
@@ -323,14 +245,14 @@ class DisconnectHandler(Handler[DisconnectGit]):
     @override
     async def check(self, run: Run, action: Action, op: DisconnectGit) -> None:
         """See that the binding is the one the plan saw."""
-        binding = await _binding(run, op.workspace)
+        binding = await binding_of(run, op.workspace)
         if binding.target is None:
             raise NotNeeded("not connected")
         seen = action.preconditions.get("bound_to")
         if binding.target.describe() != seen:
             raise PreconditionMoved(
                 f"the workspace is bound to {binding.target.describe()}, the plan saw {seen}",
-                remedy=_PLAN_AGAIN,
+                remedy=PLAN_AGAIN,
             )
 
     @override
@@ -342,7 +264,7 @@ class DisconnectHandler(Handler[DisconnectGit]):
     @override
     async def verify(self, run: Run, action: Action, op: DisconnectGit) -> str:
         """Read the connection."""
-        binding = await _binding(run, op.workspace)
+        binding = await binding_of(run, op.workspace)
         expect(binding.state is ConnectionState.NOT_CONNECTED, "the workspace is still connected")
         return "disconnected; its items stay"
 
@@ -353,21 +275,21 @@ class CredentialsHandler(Handler[SetGitCredentials]):
     @override
     async def send(self, run: Run, action: Action, op: SetGitCredentials) -> Operation | None:
         """PATCH myGitCredentials."""
-        wanted = _credentials(run, op.credentials)
+        wanted = credentials_for(run, op.credentials)
         if wanted is not None:
             try:
                 await run.fabric.git.update_my_credentials(run.id_of(op.workspace), wanted)
             except ApiError as e:
                 if e.status >= 500:
                     raise
-                raise _explain(e, _NOWHERE) from e
+                raise explain(e, NOWHERE) from e
         return None
 
     @override
     async def verify(self, run: Run, action: Action, op: SetGitCredentials) -> str:
         """Read them again."""
         mine = await run.fabric.git.get_my_credentials(run.id_of(op.workspace))
-        wanted = _credentials(run, op.credentials)
+        wanted = credentials_for(run, op.credentials)
         expect(
             wanted is not None
             and mine.source == wanted.source
@@ -375,40 +297,6 @@ class CredentialsHandler(Handler[SetGitCredentials]):
             f"the credentials are still {mine.source}",
         )
         return f"credentials: {op.credentials.source}"
-
-
-async def _status(run: Run, workspace: str) -> LiveStatus:
-    status = await read_status(run.fabric, run.id_of(workspace))
-    if status is None:
-        raise ActionError(
-            "this caller has no Git credentials in the workspace",
-            remedy="add git.credentials to the spec",
-        )
-    return status
-
-
-def _check_head(action: Action, status: LiveStatus) -> None:
-    for name, now in (
-        ("workspace_head", status.workspace_head),
-        ("remote_commit_hash", status.remote_hash),
-    ):
-        seen: Any = action.preconditions.get(name, now)
-        if seen != now:
-            what = "the workspace" if name == "workspace_head" else "the branch"
-            raise PreconditionMoved(
-                f"{what} moved from {short_commit(seen)} to {short_commit(now)} since the plan "
-                "was made",
-                remedy=_PLAN_AGAIN,
-            )
-
-
-def _beyond(changes: list[LiveChange], action: Action) -> str:
-    """Name the changes that the plan did not announce."""
-    announced = {(i.type, i.name) for i in action.items}
-    return ", ".join(f"{c.type} {c.name}" for c in changes if (c.type, c.name) not in announced)
-
-
-_SyncT = TypeVar("_SyncT", bound=UpdateFromGit | CommitToGit)
 
 
 def _only_ignored(run: Run, action: Action, incoming: list[LiveChange]) -> bool:
@@ -419,34 +307,7 @@ def _only_ignored(run: Run, action: Action, incoming: list[LiveChange]) -> bool:
     )
 
 
-class _SyncHandler(Handler[_SyncT]):
-    """What update and commit share: after an unknown outcome, wait until nothing runs."""
-
-    @override
-    async def settle(
-        self, run: Run, action: Action, op: _SyncT, operation: Operation | None
-    ) -> None:
-        """Poll the operation, or, when there is no id to poll, until status answers again.
-
-        Source: fabric-api.md section 6.5: no status while an update runs; spec.
-        """
-        if operation is not None:
-            await super().settle(run, action, op, operation)
-            return
-        end_s = run.clock.monotonic_s() + run.timeout_s
-        while True:
-            try:
-                await read_status(run.fabric, run.id_of(op.workspace))
-            except ApiError as e:
-                if not e.codes & BUSY or run.clock.monotonic_s() >= end_s:
-                    raise
-                run.progress(action, "an operation of the workspace is under way")
-                await run.clock.sleep(_BUSY_WAIT_S)
-            else:
-                return
-
-
-class UpdateHandler(_SyncHandler[UpdateFromGit]):
+class UpdateHandler(SyncHandler[UpdateFromGit]):
     """Conditional on workspace head and branch tip, so a repeat cannot do more.
 
     Source: fabric-api.md section 6.7 (two consents, WorkspaceHeadMismatch), field.
@@ -464,7 +325,7 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
         status = await self._seen(run, action, op)
         if status is None:
             return
-        _check_head(action, status)
+        check_head(action, status)
         incoming = [c for c in status.changes if c.remote is not None]
         if not incoming:
             raise NotNeeded("nothing incoming")
@@ -477,10 +338,10 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
                 f"{count(len(conflicts), 'item')} changed on both sides now: {names}",
                 remedy="resolve them, or say who wins with sync.conflicts; then plan again",
             )
-        beyond = _beyond(incoming, action) if action.items else ""
+        beyond = beyond_announced(incoming, action) if action.items else ""
         if beyond:
             raise PreconditionMoved(
-                f"the branch brings more than announced: {beyond}", remedy=_PLAN_AGAIN
+                f"the branch brings more than announced: {beyond}", remedy=PLAN_AGAIN
             )
 
     @override
@@ -494,10 +355,10 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
             status = await self._seen(run, action, op)
             head, tip = None, action.preconditions.get("remote_commit_hash")
             if status is not None:
-                _check_head(action, status)
+                check_head(action, status)
                 head, tip = status.workspace_head, status.remote_hash
         if tip is None:
-            raise ActionError("the branch has no commit to update to", remedy=_PLAN_AGAIN)
+            raise ActionError("the branch has no commit to update to", remedy=PLAN_AGAIN)
         run.sent_hashes[action.id] = tip
         return await run.fabric.git.begin_update(
             run.id_of(op.workspace),
@@ -514,17 +375,17 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
             PreconditionMoved: there is no status, and the branch has moved.
         """
         try:
-            return await _status(run, op.workspace)
+            return await status_of(run, op.workspace)
         except ApiError as e:
             if PARTIAL_UPDATE not in e.codes or op.resume is None:
                 raise
-        content = await _content(run, _target(op.resume))
+        content = await content_of(run, target_from(op.resume))
         seen = action.preconditions.get("remote_commit_hash")
         if content.tip != seen:
             raise PreconditionMoved(
                 f"the branch moved from {short_commit(seen)} to {short_commit(content.tip)} "
                 "since the plan was made",
-                remedy=_PLAN_AGAIN,
+                remedy=PLAN_AGAIN,
             )
         return None
 
@@ -532,7 +393,7 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
     async def verify(self, run: Run, action: Action, op: UpdateFromGit) -> str:
         """Read status: the workspace stands at the commit that was sent."""
         sent = run.sent_hashes.get(action.id)
-        status = await _status(run, op.workspace)
+        status = await status_of(run, op.workspace)
         expect(
             status.workspace_head == sent,
             f"the workspace is at {short_commit(status.workspace_head)}, "
@@ -541,7 +402,7 @@ class UpdateHandler(_SyncHandler[UpdateFromGit]):
         return f"at {short_commit(sent)}"
 
 
-class CommitHandler(_SyncHandler[CommitToGit]):
+class CommitHandler(SyncHandler[CommitToGit]):
     """Conditional on workspace head: a commit that happened has moved it.
 
     Source: fabric-api.md section 6.6, spec and field.
@@ -557,24 +418,24 @@ class CommitHandler(_SyncHandler[CommitToGit]):
                 raise NotNeeded(f"initialise asked for: {asked.required_action}")
             if IgnoreRules(run.estate.ignore).at(action.address) == NOTHING_IGNORED:
                 return
-        status = await _status(run, op.workspace)
+        status = await status_of(run, op.workspace)
         local = _local(run, action, op, status)
         if not local:
             raise NotNeeded("nothing to commit")
         if first:
             return
-        _check_head(action, status)
+        check_head(action, status)
         incoming = [c for c in status.changes if c.remote is not None]
         if incoming:
             raise PreconditionMoved(
                 f"the branch has {count(len(incoming), 'incoming change')} now",
                 remedy="set sync.direction: both to update first, or make a new plan",
             )
-        beyond = _beyond(local, action) if action.items else ""
+        beyond = beyond_announced(local, action) if action.items else ""
         if beyond:
             raise PreconditionMoved(
                 f"the workspace has changes the plan did not announce: {beyond}",
-                remedy=_PLAN_AGAIN,
+                remedy=PLAN_AGAIN,
             )
 
     @override
@@ -587,7 +448,7 @@ class CommitHandler(_SyncHandler[CommitToGit]):
         items: list[ItemIdentifier] | None = None
         ignores = IgnoreRules(run.estate.ignore).at(action.address)
         if asked is None or ignores != NOTHING_IGNORED:
-            status = await _status(run, op.workspace)
+            status = await status_of(run, op.workspace)
             if asked is None:
                 head = status.workspace_head
                 if head != status.remote_hash and status.remote_hash is not None:
@@ -628,11 +489,11 @@ class CommitHandler(_SyncHandler[CommitToGit]):
     @override
     async def verify(self, run: Run, action: Action, op: CommitToGit) -> str:
         """Read status: the head moved and none of what was committed is left."""
-        status = await _status(run, op.workspace)
+        status = await status_of(run, op.workspace)
         left = [
             c
             for c in _local(run, action, op, status)
-            if not action.items or not _beyond([c], action)
+            if not action.items or not beyond_announced([c], action)
         ]
         expect(not left, f"{count(len(left), 'change')} still not committed")
         before = run.sent_hashes.get(action.id)

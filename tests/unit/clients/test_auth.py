@@ -245,3 +245,18 @@ def test_the_scopes_are_those_of_the_services():
     """Azure DevOps is asked for by application id, never by URL."""
     assert "https://api.fabric.microsoft.com/.default" == FABRIC_SCOPE
     assert "499b84ac-1321-427f-aa17-267ca6975798/.default" == DEVOPS_SCOPE
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"idtyp": "app"}, True),
+        ({"idtyp": "user"}, False),
+        ({"scp": "user_impersonation"}, False),
+        ({"oid": "o"}, None),
+    ],
+)
+def test_a_token_tells_an_application_from_a_person(claims, expected):
+    """Only what the token says counts; one that says nothing is nobody's."""
+    credential = fabric_credential({"RECONCILER_FABRIC_TOKEN": jwt(**claims)})
+    assert expected is credential.caller_is_app

@@ -347,3 +347,92 @@ def test_tombstone_of_no_binding_needs_nothing():
     """Disconnected stays disconnected."""
     live = snapshot(workspaces=workspaces("A"), bindings={"A": unbound()})
     assert [] == kinds(plan(spec(", state: absent"), live))
+
+
+# -- service principals, and what a switch loses --
+
+
+@pytest.mark.parametrize("credentials", ["", ", credentials: automatic"])
+def test_automatic_credentials_of_a_service_principal_are_refused_while_planning(credentials):
+    """The service would refuse them after the first write; unset means automatic at connect."""
+    found = plan(
+        spec(credentials),
+        snapshot(
+            workspaces={"A": workspace("A", items=())},
+            bindings={"A": unbound()},
+            caller_is_app=True,
+        ),
+    )
+    assert (["automatic_needs_a_person"], []) == (codes(found), kinds(found))
+
+
+def test_automatic_credentials_in_place_of_others_are_refused_for_a_service_principal():
+    """A change of credentials is looked at in the same way as a connect."""
+    live = snapshot(workspaces=workspaces("A"), bindings={"A": CONFIGURED}, caller_is_app=True)
+    found = plan(spec(", credentials: automatic"), live)
+    assert ["automatic_needs_a_person"] == codes(found)
+    assert "git.credentials" not in kinds(found)
+
+
+def test_bound_workspace_without_managed_credentials_is_no_matter_of_who_calls():
+    """What the spec leaves out is not managed."""
+    live = snapshot(workspaces=workspaces("A"), bindings={"A": CONFIGURED}, caller_is_app=True)
+    assert [UPDATE] == kinds(plan(spec(), live))
+
+
+def lost(strategy: str, *folders: str) -> dict[str, tuple[str, str]]:
+    """Return what a switch of items n and m, n edited by hand, lists as lost."""
+    live = replace(
+        ELSEWHERE,
+        status=bound(local("n")).status,
+        content=replace(unbound(folders=len(folders)).content, folder_names=folders),
+    )
+    found = plan(
+        spec(f", initialize: {strategy}"),
+        snapshot(workspaces={"A": workspace("A", items=("n", "m"))}, bindings={"A": live}),
+    )
+    items = only(found, "git.switch").items
+    return {f"{i.type} {i.name}": (i.change, i.detail or "") for i in items}
+
+
+def test_switch_to_what_git_has_lists_every_item_that_goes():
+    """Uncommitted changes, and items the target does not have."""
+    found = lost("PreferRemote", "n.Notebook", "other.Report")
+    assert {
+        "Notebook n": ("Modified", "uncommitted, lost"),
+        "Notebook m": ("Deleted", "not on the target branch"),
+    } == found
+
+
+def test_switch_to_what_the_workspace_has_lists_what_the_branch_loses():
+    """The other side is somebody's work too."""
+    found = lost("PreferWorkspace", "n.Notebook", "other.Report")
+    assert ("Modified", "uncommitted, goes to the target branch") == found["Notebook n"]
+    assert "Deleted" == found["Report other"][0]
+    assert 2 == len(found)
+
+
+def test_switch_to_github_is_refused_for_what_nobody_can_look_at():
+    """The reason is the service's, not the caller's, and there is a way in two steps."""
+    hub = "{provider: GitHub, owner: o, repository: r, branch: main, initialize: PreferRemote"
+    text = f"workspaces: [{{name: A, git: {hub}, credentials: {{connection: g}}}}}}]"
+    live = snapshot(
+        workspaces={"A": workspace("A", items=("n",))},
+        bindings={"A": bound()},
+        connections=(connection("g"),),
+    )
+    found = plan(text, live)
+    assert ["switch_target_unreadable"] == codes(found)
+    assert "Fabric has no call that reads GitHub" in found.diagnostics[0].summary
+    assert "state: absent" in found.diagnostics[0].detail
+
+
+def test_switch_keeps_a_connection_that_no_list_names():
+    """The list of connections is read only where the spec names one; the id is enough."""
+    live = replace(
+        ELSEWHERE,
+        credential_source=CredentialSource.CONFIGURED,
+        credential_connection_id="id-x",
+    )
+    found = switch(", initialize: PreferRemote", live, connections=None)
+    assert "id-x" == found.bindings[only(found, "git.switch").op.credentials.connection]

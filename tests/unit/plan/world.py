@@ -47,7 +47,13 @@ GIT = "{provider: AzureDevOps, organization: contoso, project: Sales, repository
 MAIN = GitTarget("AzureDevOps", "r", "main", "/", "contoso", "Sales")
 
 
-def wanted(text: str, *, target: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> PlanInput:
+def wanted(
+    text: str,
+    *,
+    target: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    beta: bool = False,
+) -> PlanInput:
     """Return the planner's input for a spec given without its header."""
     resolved = {**HEADER, **yaml.safe_load(dedent(text))}
     return PlanInput(
@@ -56,6 +62,7 @@ def wanted(text: str, *, target: tuple[str, ...] = (), exclude: tuple[str, ...] 
         digest=digest_of(resolved),
         target=target,
         exclude=exclude,
+        beta=beta,
     )
 
 

@@ -32,8 +32,9 @@ REPOSITORY, PIPELINE = "repositories/Sales/fabric-sales", "pipelines/Sales"
 def op_of(kind: str, text: str = "x") -> Any:
     """Return an op of this kind with every required text set to ``text``."""
     model = next(op for op in OPS if op.model_fields["kind"].default == kind)
+    target = model.model_fields.get("target")
     values: dict[str, Any] = {
-        "target": TARGET if "git" in kind else text,
+        "target": TARGET if target and target.annotation is a.BranchTarget else text,
         "before": TARGET,
         "credentials": a.GitCredentialChoice(source="Automatic") if "git" in kind else None,
         "strategy": "PreferRemote",

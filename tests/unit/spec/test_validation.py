@@ -54,6 +54,7 @@ TABLE = [
     (git(HUB + ", directory: §/a|b"), "bad_directory", "workspaces[0].git.directory", "does not accept"),
     (git(HUB + ", directory: §'/a /b'"), "bad_directory", "workspaces[0].git.directory", "space or tab"),
     (git(GIT + ", createBranchFrom: §refs/heads/x"), "bad_branch", "workspaces[0].git.createBranchFrom", "without its refs/heads/"),
+    (git(GIT + ", createBranchFrom: §main"), "branch_from_itself", "workspaces[0].git.createBranchFrom", "made from itself"),
     (git(GIT + ", createBranchFrom: §a..b"), "bad_branch", "workspaces[0].git.createBranchFrom", "not a valid branch name"),
     (git(HUB + ", sync: {commit: {mode: §Selective}}"), "selective_needs_items", "workspaces[0].git.sync.commit.mode", "none are listed"),
     (git(HUB + ", sync: {commit: {§items: [{name: x}]}}"), "items_need_selective", "workspaces[0].git.sync.commit.items", "mode: Selective"),
