@@ -264,6 +264,27 @@ def _made_prod(bench: Bench) -> None:
     assert ("F64-prod", {TEAM: "Viewer", RELEASE: "Admin"}) == _look(bench, "Sales Prod")
     assert SALES == bench.items("Sales Prod")
     assert ["Sales Prod"] == [w["displayName"] for w in bench.fabric("GET", "/workspaces")["value"]]
+def _branched_out(bench: Bench) -> None:
+    assert SALES == bench.items("Sales returns")
+    found = git_connection(bench, "Sales returns")
+    assert "feature/returns" == found["gitProviderDetails"]["branchName"]
+    heads = refs(bench, azure_url(bench)).splitlines()
+    tips = {line.split("\t")[0] for line in heads if not line.startswith("ref:")}
+    assert {found["gitSyncDetails"]["head"]} == tips
+
+
+def _committed_first(bench: Bench) -> None:
+    clone = bench.clone("Sales", "fabric-sales")
+    log = bench.git("log", "--format=%s", cwd=clone).splitlines()
+    assert ["Sales Dev: commit by first-commit", "Make the directory /fabric"] == log
+    folders = sorted(p.name for p in (clone / "fabric").iterdir() if p.is_dir())
+    assert [f"{name}.{kind}" for kind, name in sorted(SALES, key=lambda i: (i[1], i[0]))] == folders
+
+
+def _dropped(bench: Bench) -> None:
+    assert SALES == bench.items("Sales Dev")
+    files = definition(bench, "Sales Dev", "Notebook", "Load sales")
+    assert "display(sales)" not in files["notebook-content.py"]
 
 
 _SYNC = "workspaces/Sales Dev/git"
@@ -444,5 +465,39 @@ CASES = (
         ("workspaces/Sales Prod", "The Prod workspace of the sales team", '"F64-prod"', RELEASE),
         _made_prod,
         overlays=("test.yaml", "prod.yaml"),
+    ),
+    Case(
+        "25-feature-workspace",
+        (
+            "workspace.create",
+            "repository.branch.create",
+            "git.connect",
+            "git.initialize",
+            "git.update",
+        ),
+        (
+            f"{_REPOSITORY}: create the branch feature/returns from main",
+            "contoso/Sales/fabric-sales@feature/returns:/fabric",
+            "relation: {base: Sales Main} needs --beta",
+        ),
+        _branched_out,
+    ),
+    Case(
+        "26-first-commit",
+        (
+            "repository.create",
+            "repository.directory.create",
+            "git.connect",
+            "git.initialize",
+            "git.commit",
+        ),
+        (f"{_REPOSITORY}: create the directory /fabric on main", "fabric-sales has no commit yet"),
+        _committed_first,
+    ),
+    Case(
+        "27-drop-hand-edits",
+        ("git.resync",),
+        (_SYNC, "DESTRUCTIVE", "- Notebook Explore returns", "~ Notebook Load sales"),
+        _dropped,
     ),
 )
