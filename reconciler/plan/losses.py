@@ -12,7 +12,14 @@ from collections.abc import Iterator, Sequence
 from reconciler.ids import Address
 from reconciler.live.models import ConflictType, LiveItem, LiveStageItem
 from reconciler.live.scope import FOLLOWERS
-from reconciler.plan.actions import Action, DeleteWorkspace, Deploy, SwitchGit, UpdateFromGit
+from reconciler.plan.actions import (
+    Action,
+    DeleteWorkspace,
+    Deploy,
+    ResyncGit,
+    SwitchGit,
+    UpdateFromGit,
+)
 from reconciler.plan.draft import Draft, git_of
 from reconciler.plan.plan import Loss
 
@@ -66,10 +73,9 @@ def _overwritten(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[
         conflict = ConflictType.CONFLICT.value
         found = ((i.type, i.name) for i in action.items if i.conflict == conflict)
         yield from ((Address(op.workspace), name) for name in found)
-    elif (isinstance(op, SwitchGit) and op.strategy == "PreferRemote") or (
-        action.kind == "git.resync"
-    ):
-        yield from ((Address(action.address.removesuffix("/git")), name) for name in names)
+    elif isinstance(op, ResyncGit) or (isinstance(op, SwitchGit) and op.strategy == "PreferRemote"):
+        where = Address(op.workspace)
+        yield from ((where, name) for name in _uncommitted(draft, where))
     elif isinstance(op, Deploy) and op.target_workspace is not None:
         target = Address(op.target_workspace)
         local = _uncommitted(draft, target)

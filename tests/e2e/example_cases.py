@@ -264,6 +264,8 @@ def _made_prod(bench: Bench) -> None:
     assert ("F64-prod", {TEAM: "Viewer", RELEASE: "Admin"}) == _look(bench, "Sales Prod")
     assert SALES == bench.items("Sales Prod")
     assert ["Sales Prod"] == [w["displayName"] for w in bench.fabric("GET", "/workspaces")["value"]]
+
+
 def _branched_out(bench: Bench) -> None:
     assert SALES == bench.items("Sales returns")
     found = git_connection(bench, "Sales returns")
