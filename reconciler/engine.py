@@ -15,6 +15,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from reconciler._version import __version__
+from reconciler.adopt.build import write_found
+from reconciler.adopt.found import Selection
+from reconciler.adopt.read import read_selected
 from reconciler.clients.auth import devops_credential, fabric_credential
 from reconciler.clients.http import Network, Service, Transport
 from reconciler.clients.lro import OperationState
@@ -58,15 +61,17 @@ from reconciler.policies.reviewed import (
     refuse_preview,
 )
 from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
-from reconciler.spec.models import Estate, SecretRef
+from reconciler.spec.models import Estate, Metadata, SecretRef
 from reconciler.spec.resolve import find_connection, repository_address
 
 __all__ = [
+    "Adopted",
     "Purpose",
     "ReadFinished",
     "ReadStarted",
     "Settings",
     "Takeover",
+    "adopt",
     "apply_plan",
     "apply_spec",
     "check_plan_file",
@@ -287,6 +292,43 @@ def _input_of_plan(plan: Plan) -> PlanInput:
 def estate_of(plan: Plan) -> Estate:
     """Return the resolved spec that a plan embeds."""
     return _input_of_plan(plan).estate
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The spec of what is live.
+
+    Attributes:
+        text: the spec as YAML; what could not be read stands in its comments.
+        counts: how many resources it declares, by kind.
+        missing: what was asked for and could not be found or read, a sentence each.
+        requests: how many requests that took.
+    """
+
+    text: str
+    counts: Mapping[str, int]
+    missing: tuple[str, ...]
+    requests: int
+
+
+async def adopt(selection: Selection, settings: Settings) -> Adopted:
+    """Read what is live and write the spec of it; planning that spec gives no changes.
+
+    Raises:
+        AuthFailed: the caller is not signed in to Fabric.
+    """
+    # What the spec says of Azure DevOps decides where it is reached, as for a plan.
+    place = Estate(
+        api_version="reconciler/v1",
+        kind="Estate",
+        metadata=Metadata(name="adopted"),
+        azure_devops=selection.azure_devops,
+    )
+    async with _services(settings, place) as services:
+        found = await read_selected(selection, services, reads=settings.reads)
+        requests = sum(services.requests.values())
+    written = write_found(found)
+    return Adopted(written.text, written.counts, tuple(found.failures()), requests)
 
 
 async def make_plan(

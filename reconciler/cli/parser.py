@@ -129,6 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
     _graph(command("graph", "Print the graph of a plan: what waits for what."))
     _runs(command("runs", "List the journals of past applies, or show one run or operation."))
     _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
+    _adopt(command("adopt", "Write the spec of what is live; planning it gives no changes."))
     _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
     _output(command("demo", "Play the whole story on the emulator, in under a minute."))
     return parser
@@ -261,6 +262,49 @@ def _schema(sub: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"one of {', '.join(SCHEMA_NAMES)} (default: spec)",
     )
+
+
+def _adopt(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("what to adopt", "names, ids, or patterns with * and ?")
+    group.add_argument(
+        "--workspace", action="append", type=_name, default=[], metavar="N", help="workspaces"
+    )
+    group.add_argument(
+        "--pipeline",
+        action="append",
+        type=_name,
+        default=[],
+        metavar="N",
+        help="deployment pipelines; their workspaces are named, not adopted",
+    )
+    group.add_argument(
+        "--repository",
+        action="append",
+        type=_repository,
+        default=[],
+        metavar="P/N",
+        help="Azure DevOps repositories, by project and name",
+    )
+    group.add_argument(
+        "--all",
+        action="store_true",
+        help="every visible workspace and pipeline; with --organization every repository too",
+    )
+    group.add_argument(
+        "--organization",
+        type=_name,
+        metavar="NAME|URL",
+        help="Azure DevOps organization, or URL of a Server collection (default: the one that "
+        "the adopted workspaces are bound to)",
+    )
+    group.add_argument(
+        "--api-version", metavar="V", help="release of the Azure DevOps Server (default: 7.1)"
+    )
+    sub.add_argument(
+        "--out", type=_path, metavar="FILE", help="write here instead of stdout; never overwrites"
+    )
+    _services(sub)
+    _output(sub)
 
 
 def _emulator(sub: argparse.ArgumentParser) -> None:
@@ -459,6 +503,19 @@ def _address(text: str) -> str:
     if not text.strip("/ "):
         raise argparse.ArgumentTypeError("expected an address such as 'workspaces/Sales Dev'")
     return text
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a name")
+    return text
+
+
+def _repository(text: str) -> tuple[str, str]:
+    project, slash, name = text.partition("/")
+    if not (slash and project.strip() and name.strip()):
+        raise argparse.ArgumentTypeError(f"expected PROJECT/NAME, not {text!r}")
+    return project, name
 
 
 def _url(text: str) -> str:

@@ -111,12 +111,16 @@ class LiveConnection:
 
 @dataclass(frozen=True, slots=True)
 class LiveRole:
-    """A role assignment; its id equals the principal's id (fabric-api.md section 8, recorded)."""
+    """A role assignment; its id equals the principal's id (fabric-api.md section 8, recorded).
+
+    ``name`` is what people call the principal, where the service tells it.
+    """
 
     id: str
     principal_id: str
     principal_type: str
     role: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ def is_running(operations: Sequence[LiveOperation]) -> bool:
 
 def to_role(wire: RoleAssignment) -> LiveRole:
     """Turn a role assignment into its live form."""
-    return LiveRole(wire.id, wire.principal.id, wire.principal.type, wire.role)
+    principal = wire.principal
+    return LiveRole(wire.id, principal.id, principal.type, wire.role, principal.display_name or "")
 
 
 def to_stage(wire: Stage) -> LiveStage:
