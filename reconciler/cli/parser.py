@@ -130,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     _runs(command("runs", "List the journals of past applies, or show one run or operation."))
     _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
     _adopt(command("adopt", "Write the spec of what is live; planning it gives no changes."))
+    _init(command("init", "Write a starter spec and the CI files around it."))
     _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
     _output(command("demo", "Play the whole story on the emulator, in under a minute."))
     return parser
@@ -304,6 +305,24 @@ def _adopt(sub: argparse.ArgumentParser) -> None:
         "--out", type=_path, metavar="FILE", help="write here instead of stdout; never overwrites"
     )
     _services(sub)
+    _output(sub)
+
+
+def _init(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "folder",
+        nargs="?",
+        type=_path,
+        default=".",
+        metavar="DIR",
+        help="root of the Git repository (default: this directory)",
+    )
+    sub.add_argument(
+        "--ci",
+        choices=("github", "azure", "both", "none"),
+        default="both",
+        help="for GitHub Actions, Azure Pipelines, both or none (default: both)",
+    )
     _output(sub)
 
 

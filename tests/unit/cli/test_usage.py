@@ -44,6 +44,10 @@ HEAVY = ("httpx", "pydantic", "yaml", "jsonschema", "asyncio", "aiohttp", "azure
         (["validate", "x", "--format", "html"], "'html' is not one of text, json, markdown"),
         (["validate", "x", "--events", "e"], "unknown flag --events"),
         (["graph", "x", "--format", "svg"], "'svg' is not one of mermaid, dot"),
+        (["adopt", "--repository", "Sales"], "expected PROJECT/NAME, not 'Sales'"),
+        (["adopt", "--workspace", " "], "--workspace: expected a name"),
+        (["adopt", "--all", "x"], "unexpected argument 'x'"),
+        (["init", "--ci", "gitlab"], "'gitlab' is not one of github, azure, both, none"),
         (["emulator", "--port", "70000"], "'70000' is not a port"),
         (["emulator", "--speed", "warp"], "'warp' is not one of instant, fast, real"),
         (["grpah", "x"], "did you mean graph?"),
@@ -65,6 +69,29 @@ def test_wrong_usage_exits_with_64_and_says_what_and_where_to_look(cli, words, p
         (["plan", "x", "--events", "-", "--format", "json"], "both need stdout", "give --events"),
         (["plan", "x", "--events", "x"], "x is used by this command", "name another file"),
         (["drift", "x", "--events", "."], ". is a directory", "name a file in it"),
+        (["adopt"], "nothing to adopt is named", "name it with --workspace"),
+        (
+            ["adopt", "--repository", "S/x"],
+            "the organization is not known",
+            "give --organization NAME",
+        ),
+        (
+            ["adopt", "--all", "--api-version", "7.0"],
+            "belongs to a server",
+            "give --organization URL",
+        ),
+        (
+            ["adopt", "--all", "--organization", "ftp://x"],
+            "--organization: ",
+            "an organization is a name",
+        ),
+        (
+            ["adopt", "--all", "--organization", "https://t.example/c", "--api-version", "9"],
+            "--api-version: ",
+            "an organization is a name",
+        ),
+        (["adopt", "--all", "--out", "."], ". is a directory", "name a file in it"),
+        (["adopt", "--all", "--out", "no/x.yaml"], "there is no directory no", "make it first"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_usage_too(cli, words, phrase, hint):
