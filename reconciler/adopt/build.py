@@ -120,25 +120,29 @@ def _repository(found: FoundRepository) -> Noted:
 def _put_import(entry: Entry, found: FoundRepository) -> None:
     """Add the newest completed import, unless the plan would act on it."""
     newest = sorted(found.live.imports, key=lambda r: r.id, reverse=True)
-    completed = next((r for r in newest if r.status == "completed"), None)
-    if completed is not None:
-        source = {"url": completed.source_url}
-        wanted = plain({**entry.data, "import": source})
-        if why_not(RepositorySpec, wanted) is None:
-            diff = diff_repository(RepositorySpec.model_validate(wanted), found.live)
-            if diff.import_state is not ImportState.SETTLED:
-                why = _SINCE.get(diff.import_state, "a plan would run it again")
-                entry.notes.append(f"Left out: the import from {completed.source_url}: {why}.")
-                return
-        entry.put("import", source)
+    request = next((r for r in newest if r.status == "completed"), None) or next(
+        (r for r in newest if r.status != "abandoned"), None
+    )
+    if request is None:
         return
-    other = next((r for r in newest if r.status != "abandoned"), None)
-    if other is not None:
-        reason = f" ({other.error})" if other.error else ""
+    source = {"url": request.source_url}
+    wanted = plain({**entry.data, "import": source})
+    if why_not(RepositorySpec, wanted) is not None:
+        entry.put("import", source)  # says why, and does not repeat a URL with a password in it
+        return
+    if request.status != "completed":
+        reason = f" ({request.error})" if request.error else ""
         entry.notes.append(
-            f"Left out: the import from {other.source_url}, which is {other.status}{reason}; with "
-            "import.url in the spec, the plan goes on with it."
+            f"Left out: the import from {request.source_url}, which is {request.status}{reason}; "
+            "with import.url in the spec, the plan goes on with it."
         )
+        return
+    state = diff_repository(RepositorySpec.model_validate(wanted), found.live).import_state
+    if state is ImportState.SETTLED:
+        entry.put("import", source)
+    else:
+        why = _SINCE.get(state, "a plan would run it again")
+        entry.notes.append(f"Left out: the import from {request.source_url}: {why}.")
 
 
 # -- workspaces --
