@@ -51,7 +51,7 @@ def settings_of(args: Namespace) -> engine.Settings:
             deletes=getattr(args, "allow_deletes", None),
             overwrites=getattr(args, "allow_overwrites", None),
         ),
-        beta=args.beta,
+        beta=getattr(args, "beta", False),
     )
 
 

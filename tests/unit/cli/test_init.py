@@ -29,8 +29,6 @@ FILES = {
 }
 FILES["both"] = FILES["github"] | FILES["azure"]
 SHA, HEAD = "a" * 40, "b" * 40
-# What the design names and this version may not know yet; with their values.
-UNDER_WAY = ("--merge-preview", "--expect")
 MARKER = "<!-- reconciler preview -->"
 
 
@@ -169,21 +167,8 @@ def test_the_commands_of_the_ci_files_are_commands_of_this_tool(name):
         [w.strip('"') for w in line.split()[1:]] for line in lines if line.startswith("reconciler ")
     ]
     assert 6 == len(commands)
-    flags = {w for words in commands for w in words if w.startswith("--")}
-    assert set(UNDER_WAY) < flags
     for command in commands:
-        words = list(command)
-        for flag in UNDER_WAY:
-            if flag in words and not known_to(command[0], flag):
-                at = words.index(flag)
-                del words[at : at + 2]
-        assert command[0] == parse(words).command
-
-
-def known_to(command: str, flag: str) -> bool:
-    """Tell whether a command knows a flag."""
-    parser = parse([command, "x"]).parser
-    return flag in {s for action in parser._actions for s in action.option_strings}
+        assert command[0] == parse(command).command
 
 
 @dataclass
