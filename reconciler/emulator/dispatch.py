@@ -158,6 +158,9 @@ class Dispatcher:
         refused = None if spared else self._over_limit(service, call)
         if refused is not None:
             return self._finished(service, call, refused)
+        toll = None if spared else service.charge(self.world, call)
+        if toll is not None and toll.refusal is not None:
+            return self._finished(service, call, toll.refusal)
         call.fault = fault = None if spared else self.world.faults.fire(call)
         replaced = await self._before(service, call, fault)
         if fault is not None and await self._gone(fault, "before"):
@@ -165,6 +168,10 @@ class Dispatcher:
         answer = replaced or await self._carry_out(service, call, arrived.logged)
         if fault is not None and await self._gone(fault, "after"):
             return None
+        if toll is not None:
+            answer.headers |= toll.headers
+            if toll.delay_s and self.world.options.speed == "real":
+                await asyncio.sleep(toll.delay_s)
         finished = self._finished(service, call, answer)
         if fault is not None:
             finished.headers.update(fault.headers)

@@ -8,6 +8,7 @@ a ``git push`` may run beside us in another process.
 from __future__ import annotations
 
 import copy
+import itertools
 import shutil
 import sys
 from collections.abc import Mapping
@@ -67,14 +68,23 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
-    """What a commit says of itself."""
+    """What a commit says of itself.
+
+    Attributes:
+        authored_s: Epoch seconds of the author's own date.
+        time_s: Epoch seconds of the committer's date.
+    """
 
     sha: str
     parents: tuple[str, ...]
     message: str
     author_name: str
     author_email: str
+    authored_s: int
+    committer_name: str
+    committer_email: str
     time_s: int
+    tree_id: str
 
 
 class GitStore:
@@ -372,23 +382,46 @@ class GitStore:
             path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
         )
 
-    def log(self, key: str, tip: str, limit: int = 100) -> list[CommitInfo]:
-        """Return commits reachable from ``tip``, newest first."""
-        found: list[CommitInfo] = []
-        for commit in self._repository(key).walk(pygit2.Oid(hex=tip), SortMode.TOPOLOGICAL):
-            found.append(
-                CommitInfo(
-                    sha=str(commit.id),
-                    parents=tuple(str(parent) for parent in commit.parent_ids),
-                    message=commit.message,
-                    author_name=commit.author.name,
-                    author_email=commit.author.email,
-                    time_s=commit.commit_time,
-                )
-            )
-            if len(found) == limit:
-                break
-        return found
+    def log(
+        self,
+        key: str,
+        tip: str,
+        limit: int = 100,
+        *,
+        without: str | None = None,
+        first_parent: bool = False,
+    ) -> list[CommitInfo]:
+        """Return commits reachable from ``tip``, newest first.
+
+        Args:
+            key: The repository.
+            tip: Where to start.
+            limit: At most so many.
+            without: What is reachable from this commit is left out.
+            first_parent: Follow the first parent of a merge only.
+        """
+        walker = self._repository(key).walk(pygit2.Oid(hex=tip), SortMode.TOPOLOGICAL)
+        if without is not None:
+            walker.hide(pygit2.Oid(hex=without))
+        if first_parent:
+            walker.simplify_first_parent()
+        return [_info(commit) for commit in itertools.islice(walker, limit)]
+
+    def ahead_behind(self, key: str, tip: str, base: str) -> tuple[int, int]:
+        """Return how many commits ``tip`` has that ``base`` lacks, and the other way round."""
+        return self._repository(key).ahead_behind(tip, base)
+
+    def take(self, key: str, source: str, refs: Mapping[str, str]) -> None:
+        """Bring refs of another repository of this store in, objects and all.
+
+        Args:
+            key: The repository that gets them.
+            source: The key of the one that has them.
+            refs: Name there to name here; a ref that is here already is moved.
+        """
+        repository = self._repository(key)
+        remote = repository.remotes.create_anonymous(str(self.path(source)))
+        remote.fetch([f"+{there}:{here}" for there, here in refs.items()])
 
     def object_type(self, key: str, object_id: str) -> str | None:
         """Return commit, tree, blob or tag for an object id, None if it is unknown."""
@@ -435,6 +468,21 @@ class GitStore:
         except KeyError:
             return None
         return found if isinstance(found, pygit2.Tree) else None
+
+
+def _info(commit: pygit2.Commit) -> CommitInfo:
+    return CommitInfo(
+        sha=str(commit.id),
+        parents=tuple(str(parent) for parent in commit.parent_ids),
+        message=commit.message,
+        author_name=commit.author.name,
+        author_email=commit.author.email,
+        authored_s=commit.author.time,
+        committer_name=commit.committer.name,
+        committer_email=commit.committer.email,
+        time_s=commit.commit_time,
+        tree_id=str(commit.tree_id),
+    )
 
 
 def _collect(tree: pygit2.Tree, prefix: str, found: dict[str, FileEntry]) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "Refused",
     "Route",
     "Service",
+    "Toll",
     "caller_of",
     "default_caller",
     "path_segments",
@@ -281,6 +282,25 @@ def _unchanged(_world: World, _call: Call | None, answer: Answer) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Toll:
+    """What a call costs beyond its answer.
+
+    Attributes:
+        headers: Added to the answer.
+        delay_s: How late the answer is; only the speed ``real`` waits.
+        refusal: Sent instead of calling the handler.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    refusal: Answer | None = None
+
+
+def _free(_world: World, _call: Call) -> Toll | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One service: its routes, and how it words what goes wrong around them.
 
@@ -290,6 +310,7 @@ class Service:
         problem: Words a ``Problem`` the way the service does.
         locate: Takes what stands before the routes (organization, project) off the path.
         finish: Adds the headers that every answer of the service carries.
+        charge: Counts what a caller uses.
         anonymous: Whether a request without credentials still reaches the handler.
     """
 
@@ -298,4 +319,5 @@ class Service:
     problem: Callable[[World, Problem, Mapping[str, str]], Answer]
     locate: Callable[[World, list[str]], tuple[dict[str, str], list[str]]] = _nothing_found
     finish: Callable[[World, Call | None, Answer], Answer] = _unchanged
+    charge: Callable[[World, Call], Toll | None] = _free
     anonymous: bool = False

@@ -8,13 +8,16 @@ here: how often a client polls must not change what the next workspace is called
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-__all__ = ["Ids", "drawing_from", "new_id"]
+__all__ = ["Ids", "drawing_from", "is_guid", "new_id"]
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -50,6 +53,11 @@ def drawing_from(ids: Ids) -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def is_guid(text: str) -> bool:
+    """Whether a path segment is an id rather than a name."""
+    return _GUID.fullmatch(text) is not None
 
 
 def new_id() -> str:

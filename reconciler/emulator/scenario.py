@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from reconciler.emulator.azdo.branches import settle_default, settle_head
-from reconciler.emulator.azdo.render import is_guid
 from reconciler.emulator.azdo.repositories import make_repository
 from reconciler.emulator.azdo.state import (
     GitRepository,
@@ -25,9 +24,11 @@ from reconciler.emulator.azdo.state import (
 from reconciler.emulator.fabric import scenario as fabric
 from reconciler.emulator.fabric.syncing import learn_statuses
 from reconciler.emulator.github_state import GitHubRepository
+from reconciler.emulator.ids import is_guid
 from reconciler.emulator.scenario_content import folder_files, resolve
 from reconciler.emulator.scenario_error import ScenarioError
 from reconciler.emulator.scenario_later import load_later
+from reconciler.emulator.scenario_tfvc import load_changeset
 from reconciler.emulator.settings import change_settings
 from reconciler.emulator.world import World, new_id
 
@@ -48,7 +49,7 @@ _TOP_KEYS = frozenset(
     }
 )
 _PROJECT_KEYS = frozenset(
-    {"name", "id", "description", "visibility", "repositories", "serviceEndpoints"}
+    {"name", "id", "description", "visibility", "repositories", "serviceEndpoints", "tfvc"}
 )
 _REPOSITORY_KEYS = frozenset(
     {"name", "id", "branch", "content", "directory", "disabled", "imports"}
@@ -147,6 +148,8 @@ def _load_project(
     if not any(r.project_id == project.id for r in world.azdo.repositories.values()):
         # Every project has at least one repository, first the one with its own name.
         make_repository(world, project, project.name)
+    for index, entry in enumerate(_entries(data, "tfvc", where)):
+        load_changeset(world, project, entry, f"{where}.tfvc[{index}]", base)
     for index, entry in enumerate(_entries(data, "serviceEndpoints", where)):
         _load_endpoint(world, project, entry, f"{where}.serviceEndpoints[{index}]")
 

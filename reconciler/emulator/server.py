@@ -18,6 +18,7 @@ from reconciler.emulator.azdo import imports
 from reconciler.emulator.azdo.errors import azdo_finish, azdo_problem
 from reconciler.emulator.azdo.roots import locate_api, locate_git
 from reconciler.emulator.azdo.routes import ROUTES as AZDO_ROUTES
+from reconciler.emulator.azdo.tstu import charge
 from reconciler.emulator.control import ROUTES as CONTROL_ROUTES
 from reconciler.emulator.control import control_problem
 from reconciler.emulator.dispatch import Dispatcher, Incoming
@@ -235,10 +236,20 @@ def mounts() -> dict[str, list[tuple[str | None, Service]]]:
             )
         ],
         "devops": [
-            ("_git", Service("git", AZDO_GIT_ROUTES, git_problem, locate=locate_git)),
+            (
+                "_git",
+                Service("git", AZDO_GIT_ROUTES, git_problem, locate=locate_git, charge=charge),
+            ),
             (
                 None,
-                Service("azdo", AZDO_ROUTES, azdo_problem, locate=locate_api, finish=azdo_finish),
+                Service(
+                    "azdo",
+                    AZDO_ROUTES,
+                    azdo_problem,
+                    locate=locate_api,
+                    finish=azdo_finish,
+                    charge=charge,
+                ),
             ),
         ],
         "github": [(None, Service("github", GITHUB_ROUTES, git_problem, anonymous=True))],

@@ -33,6 +33,7 @@ from reconciler.emulator.gitstore import GitStore
 from reconciler.emulator.http import Caller, default_caller
 from reconciler.emulator.ids import Ids, drawing_from, new_id
 from reconciler.emulator.journal import Journal, Section
+from reconciler.emulator.ledger import Ledger
 from reconciler.emulator.limits import Limits
 from reconciler.emulator.lru import Lru
 from reconciler.emulator.options import EmulatorOptions
@@ -98,6 +99,7 @@ class World:
         faults: What goes wrong on purpose; never kept.
         limits: How often callers may ask; never kept.
         earlier: The state before the last write, while a fault may need it; never kept.
+        tstu: What callers of Azure DevOps used lately; never kept.
         log: What was asked; never kept.
         statuses: Answers of ``git/status`` by version of the workspace and the trees compared.
         comparisons: The comparisons behind the latest of them.
@@ -123,6 +125,7 @@ class World:
         self.faults = Faults()
         self.limits = Limits()
         self.earlier: Moment | None = None
+        self.tstu = Ledger()
         self.log = RequestLog()
         self.statuses: Lru[tuple[int, str], list[dict[str, Any]]] = Lru(
             _CACHED_CHANGES, size=lambda changes: len(changes) + 1
@@ -223,6 +226,7 @@ class World:
             self.cancel_task(name)
         self.faults.clear()
         self.limits.clear()
+        self.tstu.calls.clear()
         self.earlier = None
         self.repos.clear()
         self.ids.drawn = 0

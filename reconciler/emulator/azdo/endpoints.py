@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.emulator.azdo.errors import bad_request, error, project_not_found
+from reconciler.emulator.azdo.errors import bad_request, error, missing_project
 from reconciler.emulator.azdo.render import identity, listing, moment
 from reconciler.emulator.azdo.state import Project, ServiceEndpoint
 from reconciler.emulator.azdo.versions import version_number
@@ -49,7 +49,7 @@ async def create_endpoint(world: World, call: Call) -> Answer:
         wanted = reference.get("id") or reference.get("name") if isinstance(reference, dict) else ""
         project = world.azdo.find_project(call.params["organization"], str(wanted))
         if project is None:
-            return project_not_found(str(wanted))
+            return missing_project(world, str(wanted))
         projects.append(project)
     return _create(world, call, body, projects)
 

@@ -9,18 +9,22 @@ from urllib.parse import quote
 
 from reconciler.emulator.azdo.versions import requested_version
 from reconciler.emulator.http import Answer, Call, Problem
+from reconciler.emulator.ids import is_guid
 from reconciler.emulator.world import World
 
 __all__ = [
     "azdo_finish",
     "azdo_problem",
     "bad_request",
+    "blocked",
     "error",
+    "missing_project",
     "project_not_found",
     "repository_not_found",
 ]
 
 _GIT = "Microsoft.TeamFoundation.Git.Server"
+_CORE = "Microsoft.TeamFoundation.Core.WebApi"
 _SIGN_IN = "<html><head><title>Azure DevOps Services | Sign In</title></head><body></body></html>"
 
 
@@ -60,7 +64,25 @@ def project_not_found(name: str) -> Answer:
         "ProjectDoesNotExistWithNameException",
         f"TF200016: The following project does not exist: {name}. Verify that the name of the "
         "project is correct and that the project exists on the specified Azure DevOps Server.",
-        namespace="Microsoft.TeamFoundation.Core.WebApi",
+        namespace=_CORE,
+    )
+
+
+def missing_project(world: World, name: str) -> Answer:
+    """Return what is said of a project that is not there: an id is VS800075, a name TF200016.
+
+    Source: section 4; the status 400 is what clients of some APIs found, and the setting
+    ``missingProjectIdStatus`` chooses. The type key and the wording with the vstfs link are field
+    reports; which APIs answer so is assumed: all of them do here.
+    """
+    if not is_guid(name):
+        return project_not_found(name)
+    return error(
+        world.azdo.settings.missing_project_id_status,
+        "ProjectDoesNotExistException",
+        f"VS800075: The project with id 'vstfs:///Classification/TeamProject/{name}' does not "
+        "exist, or you do not have permission to access it.",
+        namespace=_CORE,
     )
 
 
@@ -90,23 +112,30 @@ def azdo_problem(world: World, problem: Problem, headers: Mapping[str, str]) -> 
     )
 
 
-def _blocked(problem: Problem) -> Answer:
+def blocked(resource: str, headers: Mapping[str, str]) -> Answer:
     """Answer a call that is one too many. Source: section 7, documented and third-party probe."""
     found = error(
         429,
         "RequestBlockedException",
         "TF400733: The request has been canceled: Request was blocked due to exceeding usage of "
-        "resource Concurrency in namespace User.",
+        f"resource {resource} in namespace User.",
         namespace="Microsoft.TeamFoundation.Framework.Server",
     )
-    until_s = 0 if problem.until is None else int(problem.until.timestamp())
-    found.headers |= {
-        "Retry-After": str(problem.retry_after_s),
-        "X-RateLimit-Resource": "Concurrency",
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(until_s),
-    }
+    found.headers |= headers
     return found
+
+
+def _blocked(problem: Problem) -> Answer:
+    until_s = 0 if problem.until is None else int(problem.until.timestamp())
+    return blocked(
+        "Concurrency",
+        {
+            "Retry-After": str(problem.retry_after_s),
+            "X-RateLimit-Resource": "Concurrency",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(until_s),
+        },
+    )
 
 
 def _unauthorized(world: World, problem: Problem, headers: Mapping[str, str]) -> Answer:

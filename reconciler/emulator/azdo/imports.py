@@ -21,6 +21,7 @@ from reconciler.emulator.azdo.render import (
 )
 from reconciler.emulator.azdo.source import Source, fetch, probe, resolve
 from reconciler.emulator.azdo.state import GitRepository, ImportRequest, Project
+from reconciler.emulator.azdo.tfvc import checked_source, find_content, write_history
 from reconciler.emulator.faults import Fault
 from reconciler.emulator.gitstore import HIDDEN_REFS
 from reconciler.emulator.http import Answer, Call, Refused
@@ -58,45 +59,69 @@ async def create_import(world: World, call: Call) -> Answer:
     repository, project = open_repository(world, call)
     parameters = call.fields().get("parameters")
     parameters = parameters if isinstance(parameters, dict) else {}
-    git, tfvc = parameters.get("gitSource"), parameters.get("tfvcSource")
-    if (git is None) == (tfvc is None):
-        return bad_request("Exactly one of gitSource and tfvcSource is needed.")
-    url = git.get("url") if isinstance(git, dict) else None
-    if not isinstance(git, dict) or not isinstance(url, str) or not url:
-        return bad_request("Only a gitSource with a url can be imported.")
-    if world.repos.refs(repository.key):
-        return _not_empty(repository)
-    if any(_is_active(request) for request in _of(world, repository)):
-        return error(
-            409,
-            "GitAsyncOperationAlreadyExistsException",
-            f"An import request is already active for the repository {repository.name}.",
-        )
+    url, overwrite, tfvc = _chosen_source(parameters)
+    _check_free(world, repository)
     request = ImportRequest(
         id=world.azdo.next_import_id,
         repository_id=repository.id,
         url=url,
-        overwrite=git.get("overwrite") is True,
+        tfvc=tfvc,
+        overwrite=overwrite,
         endpoint_id=_endpoint_id(world, project, parameters.get("serviceEndpointId")),
         delete_endpoint=parameters.get("deleteServiceEndpointAfterImportIsDone") is True,
     )
-    source = _source(world, request)
-    if source is None or not await probe(world, source):
+    if not await _is_readable(world, request, project):
         # Wrong URL, missing credentials, nothing to import: all three look like this.
         return Answer(400, raw=b"")
-    if world.repos.refs(repository.key):
-        return _not_empty(repository)
-    if any(_is_active(other) for other in _of(world, repository)):
-        return error(
-            409,
-            "GitAsyncOperationAlreadyExistsException",
-            f"An import request is already active for the repository {repository.name}.",
-        )
+    _check_free(world, repository)
     request.id = world.azdo.next_import_id
     world.azdo.next_import_id += 1
     world.azdo.imports[str(request.id)] = request
     _start(world, request, call.fault)
     return Answer(201, _json(world, request, repository, project, call))
+
+
+def _chosen_source(parameters: dict[str, Any]) -> tuple[str, bool, dict[str, Any]]:
+    """Return the url and ``overwrite`` of a git source, or a TFVC source.
+
+    Raises:
+        Refused: 400 for none, for both, or for one that is incomplete [assumed].
+    """
+    git, tfvc = parameters.get("gitSource"), parameters.get("tfvcSource")
+    if (git is None) == (tfvc is None):
+        raise Refused(bad_request("Exactly one of gitSource and tfvcSource is needed."))
+    if git is None:
+        return "", False, checked_source(tfvc)
+    url = git.get("url") if isinstance(git, dict) else None
+    if not isinstance(git, dict) or not isinstance(url, str) or not url:
+        raise Refused(bad_request("A gitSource needs a url."))
+    return url, git.get("overwrite") is True, {}
+
+
+def _check_free(world: World, repository: GitRepository) -> None:
+    """Refuse an import into a repository that has content or an active request.
+
+    Raises:
+        Refused: one of the two 409 of section 2.3.
+    """
+    if world.repos.refs(repository.key):
+        raise Refused(_not_empty(repository))
+    if any(_is_active(request) for request in _of(world, repository)):
+        raise Refused(
+            error(
+                409,
+                "GitAsyncOperationAlreadyExistsException",
+                f"An import request is already active for the repository {repository.name}.",
+            )
+        )
+
+
+async def _is_readable(world: World, request: ImportRequest, project: Project) -> bool:
+    """Whether the source is there; that a missing TFVC path looks like a git one is assumed."""
+    if request.tfvc:
+        return find_content(world, project.organization, request.tfvc["path"]) is not None
+    source = _source(world, request)
+    return source is not None and await probe(world, source)
 
 
 def _not_empty(repository: GitRepository) -> Answer:
@@ -228,17 +253,28 @@ def resume(world: World) -> None:
 
 
 async def _fetch(world: World, request: ImportRequest, attempt: int) -> None:
-    repository = world.azdo.repositories.get(request.repository_id)
-    source = _source(world, request)
-    if repository is None or source is None:
-        result = "the source can not be reached"
-    else:
-        result = await fetch(world, source, repository.key, _hidden(request))
+    result = await _bring(world, request)
     if request.attempt == attempt and request.status in _RUNNING:
         request.fetched = result
         world.tasks.pop(str(request.id), None)
         _conclude(world, request)
         world.save()
+
+
+async def _bring(world: World, request: ImportRequest) -> str:
+    """Bring the source's refs in, hidden; return "" or why that failed."""
+    repository = world.azdo.repositories.get(request.repository_id)
+    if repository is None:
+        return "the repository is gone"
+    if request.tfvc:
+        world.repos.drop(repository.key, _hidden(request))
+        organization = world.azdo.projects[repository.project_id].organization
+        ref = f"{_hidden(request)}heads/{world.repos.head(repository.key)}"
+        return write_history(world, request.tfvc, organization, repository.key, ref)
+    source = _source(world, request)
+    if source is None:
+        return "the source can not be reached"
+    return await fetch(world, source, repository.key, _hidden(request))
 
 
 @effect("azdo.import.due")
@@ -340,9 +376,10 @@ def _json(
     detailed: dict[str, Any] = {"currentStep": step, "allSteps": _STEPS}
     if request.error is not None:
         detailed["errorMessage"] = request.error
+    git = {"url": request.url, "overwrite": request.overwrite}
     parameters: dict[str, Any] = {
-        "tfvcSource": None,
-        "gitSource": {"url": request.url, "overwrite": request.overwrite},
+        "tfvcSource": dict(request.tfvc) or None,
+        "gitSource": None if request.tfvc else git,
     }
     if request.delete_endpoint:
         parameters["deleteServiceEndpointAfterImportIsDone"] = True

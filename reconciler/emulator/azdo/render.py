@@ -5,7 +5,6 @@ Source: azure-devops-import.md sections 2.2, 3 and 4 (recorded) and git.json (sp
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -13,30 +12,30 @@ from urllib.parse import quote, urlsplit
 from reconciler.emulator.azdo.errors import repository_not_found
 from reconciler.emulator.azdo.state import GitRepository, Project
 from reconciler.emulator.http import Answer, Call, Refused
+from reconciler.emulator.ids import is_guid
 from reconciler.emulator.world import World
 
 __all__ = [
     "identity",
-    "is_guid",
     "listing",
     "moment",
     "open_repository",
     "project_reference",
     "repository_json",
+    "repository_reference",
     "repository_url",
+    "web_url",
 ]
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_LATEST_S = 253402300799
 
 
 def moment(time_s: float) -> str:
     """Return epoch seconds as the service writes times: UTC with a Z."""
+    # A commit may claim any time; there is no date after the year 9999.
+    time_s = min(max(time_s, 0), _LATEST_S)
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def is_guid(text: str) -> bool:
-    """Whether a path segment is an id rather than a name."""
-    return _GUID.fullmatch(text) is not None
 
 
 def listing(values: list[Any], headers: dict[str, str] | None = None) -> Answer:
@@ -87,7 +86,7 @@ def project_reference(world: World, project: Project) -> dict[str, Any]:
         "id": project.id,
         "name": project.name,
         "url": f"{_root(world, project)}/_apis/projects/{project.id}",
-        "state": "wellFormed",
+        "state": project.state,
         "revision": project.revision,
         "visibility": project.visibility,
         "lastUpdateTime": moment(project.updated_at),
@@ -97,6 +96,11 @@ def project_reference(world: World, project: Project) -> dict[str, Any]:
 def repository_url(world: World, repository: GitRepository, project: Project) -> str:
     """Return the API URL, which names the project by id."""
     return f"{_root(world, project)}/{project.id}/_apis/git/repositories/{repository.id}"
+
+
+def web_url(world: World, repository: GitRepository, project: Project) -> str:
+    """Return where people and git find it."""
+    return f"{_root(world, project)}/{quote(project.name)}/_git/{quote(repository.name)}"
 
 
 def _size(world: World, repository: GitRepository) -> int:
@@ -116,7 +120,7 @@ def repository_json(
     default_branch: bool = True,
 ) -> dict[str, Any]:
     """Return a GitRepository; ``defaultBranch`` is absent while there is none."""
-    web = f"{_root(world, project)}/{quote(project.name)}/_git/{quote(repository.name)}"
+    web = web_url(world, repository, project)
     parts = urlsplit(web)
     url = repository_url(world, repository, project)
     body: dict[str, Any] = {
@@ -136,6 +140,8 @@ def repository_json(
         "isDisabled": repository.is_disabled,
         "isInMaintenance": False,
     }
+    if repository.parent_id is not None:
+        body["isFork"] = True
     if links:
         body["_links"] = {
             "self": {"href": url},
@@ -146,5 +152,21 @@ def repository_json(
                 name: {"href": f"{url}/{name}"}
                 for name in ("commits", "refs", "pullRequests", "items", "pushes")
             },
+        }
+    return body
+
+
+def repository_reference(world: World, repository: GitRepository) -> dict[str, Any]:
+    """Return a GitRepositoryRef, which names the collection too."""
+    project = world.azdo.projects[repository.project_id]
+    whole = repository_json(world, repository, project)
+    body = {key: whole[key] for key in ("id", "name", "url", "project", "remoteUrl", "sshUrl")}
+    body["isFork"] = repository.parent_id is not None
+    organization = world.azdo.find_organization(project.organization)
+    if organization is not None:
+        body["collection"] = {
+            "id": organization.id,
+            "name": organization.name,
+            "url": f"{_root(world, project)}/_apis/projectCollections/{organization.id}",
         }
     return body

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 
 from reconciler.emulator.azdo.errors import (
     bad_request,
     error,
-    project_not_found,
+    missing_project,
     repository_not_found,
 )
+from reconciler.emulator.azdo.forks import find_parent, refs_to_fork, start_sync, sync_url
 from reconciler.emulator.azdo.render import (
     identity,
-    is_guid,
     listing,
     moment,
     open_repository,
     project_reference,
     repository_json,
+    repository_reference,
 )
 from reconciler.emulator.azdo.state import GitRepository, Project
 from reconciler.emulator.http import Answer, Call, Refused
+from reconciler.emulator.ids import is_guid
 from reconciler.emulator.world import World, new_id
 
 __all__ = [
     "create_repository",
     "delete_repository",
     "get_repository",
+    "is_usable_name",
     "list_recycle_bin",
     "list_repositories",
     "make_repository",
@@ -71,9 +75,13 @@ async def list_repositories(world: World, call: Call) -> Answer:
 
 
 async def get_repository(world: World, call: Call) -> Answer:
-    """Return one repository by name or id."""
+    """Return one repository by name or id; with ``includeParent`` a fork names its parent."""
     repository, project = open_repository(world, call)
-    return Answer(200, repository_json(world, repository, project, links=True))
+    body = repository_json(world, repository, project, links=True)
+    parent = world.azdo.repositories.get(repository.parent_id or "")
+    if parent is not None and _flag(call, "includeParent"):
+        body["parentRepository"] = repository_reference(world, parent)
+    return Answer(200, body)
 
 
 def make_repository(world: World, project: Project, name: str) -> GitRepository:
@@ -86,6 +94,11 @@ def make_repository(world: World, project: Project, name: str) -> GitRepository:
     return repository
 
 
+def is_usable_name(name: object) -> TypeGuard[str]:
+    """Whether a repository or a project can have this name."""
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and not _BAD_NAME.search(name)
+
+
 def _check_name(world: World, project: Project, name: object, own_id: str | None = None) -> str:
     """Return a usable new name.
 
@@ -93,7 +106,7 @@ def _check_name(world: World, project: Project, name: object, own_id: str | None
         Refused: 400 for a bad name, 409 if the project has it (compared case-insensitively,
             disabled repositories included).
     """
-    if not isinstance(name, str) or not name or len(name) > _LONGEST_NAME or _BAD_NAME.search(name):
+    if not is_usable_name(name):
         raise Refused(
             error(
                 400,
@@ -114,7 +127,11 @@ def _check_name(world: World, project: Project, name: object, own_id: str | None
 
 
 async def create_repository(world: World, call: Call) -> Answer:
-    """Make an empty repository: 201, size 0, no default branch [recorded]."""
+    """Make a repository: 201, size 0, no default branch [recorded].
+
+    With ``parentRepository`` it is a fork, whose refs come by a sync operation that the answer
+    links to (git.json, examples of Repositories Create).
+    """
     body = call.fields()
     reference = body.get("project")
     given = reference.get("id") or reference.get("name") if isinstance(reference, dict) else None
@@ -123,16 +140,29 @@ async def create_repository(world: World, call: Call) -> Answer:
     if isinstance(given, str):
         named = world.azdo.find_project(call.params["organization"], given)
         if named is None:
-            return project_not_found(given)
+            return missing_project(world, given)
         if project is not None and named.id != project.id:
             return bad_request("The project in the body is not the project in the URL.")
         project = named
     if project is None:
         return bad_request("A project is needed, in the URL or in the body.")
-    if "parentRepository" in body or "sourceRef" in call.query:
-        return bad_request("Forks are not emulated.")
+    parent = body.get("parentRepository")
+    if parent is None and "sourceRef" in call.query:
+        return bad_request("sourceRef needs a parentRepository.")
+    source = None if parent is None else find_parent(world, call, parent)
+    refs = [] if source is None else refs_to_fork(world, source, call.query.get("sourceRef"))
     repository = make_repository(world, project, _check_name(world, project, body.get("name")))
-    return Answer(201, repository_json(world, repository, project))
+    if source is None:
+        return Answer(201, repository_json(world, repository, project))
+    repository.parent_id = source.id
+    sync = start_sync(world, repository, source, refs, first=True)
+    return Answer(
+        201,
+        {
+            **repository_json(world, repository, project),
+            "_links": {"forkSyncOperation": {"href": sync_url(world, repository, project, sync)}},
+        },
+    )
 
 
 def _by_guid(world: World, call: Call) -> tuple[GitRepository, Project]:

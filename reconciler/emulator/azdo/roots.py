@@ -7,7 +7,7 @@ Source: azure-devops-import.md section 1.
 
 from __future__ import annotations
 
-from reconciler.emulator.azdo.errors import project_not_found
+from reconciler.emulator.azdo.errors import missing_project, project_not_found
 from reconciler.emulator.http import Refused
 from reconciler.emulator.world import World
 
@@ -45,10 +45,10 @@ def _split(
     if project is not None:
         params["project"] = project
         found = world.azdo.find_project(organization, project)
-        if found is not None:
+        if found is not None and found.state == "wellFormed":
             params["project_id"] = found.id
         elif check_project:
-            raise Refused(project_not_found(project))
+            raise Refused(missing_project(world, project))
     return params, rest
 
 

@@ -11,6 +11,7 @@ from reconciler.emulator.azdo.endpoints import (
     list_endpoints,
 )
 from reconciler.emulator.azdo.errors import error
+from reconciler.emulator.azdo.forks import create_sync, get_sync, list_forks, list_syncs
 from reconciler.emulator.azdo.imports import (
     create_import,
     get_import,
@@ -19,7 +20,12 @@ from reconciler.emulator.azdo.imports import (
 )
 from reconciler.emulator.azdo.items import read_items
 from reconciler.emulator.azdo.locations import ROUTES as LOCATION_ROUTES
-from reconciler.emulator.azdo.projects import get_project, list_projects
+from reconciler.emulator.azdo.projects import (
+    create_project,
+    get_operation,
+    get_project,
+    list_projects,
+)
 from reconciler.emulator.azdo.pushes import create_push
 from reconciler.emulator.azdo.refs import list_refs, update_refs
 from reconciler.emulator.azdo.repositories import (
@@ -32,6 +38,7 @@ from reconciler.emulator.azdo.repositories import (
     restore_repository,
     update_repository,
 )
+from reconciler.emulator.azdo.stats import read_branch_stats
 from reconciler.emulator.azdo.versions import Resource, VersionProblem, check_version
 from reconciler.emulator.http import Answer, Call, Handler, Refused, Route
 from reconciler.emulator.world import World
@@ -90,6 +97,8 @@ _OLD_IN_PROJECT = _in_project(create_endpoint_in_project)
 
 ROUTES = [
     _route("GET", "/_apis/projects", list_projects, "azdo.projects.list"),
+    _route("POST", "/_apis/projects", create_project, "azdo.projects.create"),
+    _route("GET", "/_apis/operations/{operation}", get_operation, "azdo.operations.get"),
     _route("GET", "/_apis/projects/{name}", get_project, "azdo.projects.get"),
     *LOCATION_ROUTES,
     _route("GET", _GIT, list_repositories, "azdo.repositories.list"),
@@ -114,6 +123,11 @@ ROUTES = [
     _route("POST", f"{_ONE}/pushes", create_push, "azdo.pushes.create"),
     _route("GET", f"{_ONE}/commits", list_commits, "azdo.commits.list"),
     _route("GET", f"{_ONE}/commits/{{commit}}", get_commit, "azdo.commits.get"),
+    _route("GET", f"{_ONE}/forks/{{collection}}", list_forks, "azdo.forks.list"),
+    _route("GET", f"{_ONE}/forkSyncRequests", list_syncs, "azdo.forksyncs.list"),
+    _route("POST", f"{_ONE}/forkSyncRequests", create_sync, "azdo.forksyncs.create"),
+    _route("GET", f"{_ONE}/forkSyncRequests/{{sync}}", get_sync, "azdo.forksyncs.get"),
+    _route("GET", f"{_ONE}/stats/branches", read_branch_stats, "azdo.stats.branches"),
     _route("GET", f"{_ONE}/importRequests", list_imports, "azdo.imports.list", _IMPORT),
     _route("POST", f"{_ONE}/importRequests", create_import, "azdo.imports.create", _IMPORT),
     _route("GET", f"{_ONE}/importRequests/{{request}}", get_import, "azdo.imports.get", _IMPORT),

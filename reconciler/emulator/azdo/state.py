@@ -13,15 +13,22 @@ from reconciler.emulator.journal import Section
 from reconciler.emulator.tracking import Tracked
 
 __all__ = [
+    "AGILE",
     "AzdoSettings",
     "AzdoState",
+    "ForkSync",
     "GitRepository",
     "ImportRequest",
+    "Operation",
     "Organization",
     "Project",
     "PushRecord",
     "ServiceEndpoint",
 ]
+
+
+# The process that a project has if nothing else was chosen.
+AGILE = "adcc42ab-9882-485e-a3ed-7678f01f66bc"
 
 
 @dataclass(slots=True)
@@ -36,6 +43,19 @@ class AzdoSettings(Tracked):
     """How long each step of an import takes; None leaves that to the speed."""
     refuse_loopback_sources: bool = False
     """Whether imports from loopback hosts other than the emulator are refused."""
+    missing_project_id_status: int = field(default=400, metadata={"choices": (400, 404)})
+    """Status of VS800075, the answer to a project id that nothing has (section 4)."""
+    tstu_limit: float | None = None
+    """Throughput units of one identity in five minutes before it is delayed; None counts nothing.
+
+    Documented: 200 (section 7).
+    """
+    tstu_per_read: float = 1.0
+    """What a read costs; assumed, the service gives no formula."""
+    tstu_per_write: float = 5.0
+    """What a write costs; assumed as above."""
+    tstu_block: float | None = None
+    """Units from which calls are blocked; None takes twice the limit (assumed)."""
 
 
 @dataclass(slots=True)
@@ -46,6 +66,7 @@ class GitRepository(Tracked):
         default_branch: "refs/heads/x", or None while nobody has chosen one.
         deleted_at: Epoch seconds when it went to the recycle bin, None while it is live.
         filled_at: Epoch seconds when it got its first branch.
+        parent_id: The repository it is a fork of.
     """
 
     id: str
@@ -56,6 +77,7 @@ class GitRepository(Tracked):
     created_at: float = 0.0
     deleted_at: float | None = None
     filled_at: float = 0.0
+    parent_id: str | None = None
 
     @property
     def key(self) -> str:
@@ -65,7 +87,14 @@ class GitRepository(Tracked):
 
 @dataclass(slots=True)
 class Project(Tracked):
-    """A project of an organization."""
+    """A project of an organization.
+
+    Attributes:
+        state: createPending until its creation is over, then wellFormed.
+        source_control: Git or Tfvc, as chosen when it was made.
+        template_id: The process it was made with.
+        tfvc: Whether it has TFVC content; that lives under the git store's ``tfvc_key``.
+    """
 
     id: str
     name: str
@@ -74,6 +103,15 @@ class Project(Tracked):
     visibility: str = "private"
     revision: int = 1
     updated_at: float = 0.0
+    state: str = "wellFormed"
+    source_control: str = "Git"
+    template_id: str = AGILE
+    tfvc: bool = False
+
+    @property
+    def tfvc_key(self) -> str:
+        """The key of its TFVC content: a commit per changeset, below no folder of its own."""
+        return f"tfvc/{self.id}"
 
 
 @dataclass(slots=True)
@@ -88,9 +126,11 @@ class Organization(Tracked):
 
 @dataclass(slots=True)
 class ImportRequest(Tracked):
-    """One git import and how far it got.
+    """One import and how far it got.
 
     Attributes:
+        url: Of a git source; "" for one from TFVC.
+        tfvc: A TFVC source as the request shows it, {} for one from git.
         started_at: Epoch seconds when the current try was queued.
         fetched: None while the fetch runs, then "" or the reason why it failed.
         due: Whether the time that an import takes has passed.
@@ -103,6 +143,7 @@ class ImportRequest(Tracked):
     status: str = "queued"
     step: int = 1
     error: str | None = None
+    tfvc: dict[str, Any] = field(default_factory=dict)
     endpoint_id: str | None = None
     delete_endpoint: bool = False
     overwrite: bool = False
@@ -113,6 +154,33 @@ class ImportRequest(Tracked):
     fail_step: int | None = None
     fail_error: str = ""
     hangs: bool = False
+
+
+@dataclass(slots=True)
+class ForkSync(Tracked):
+    """One copy of refs from a repository into its fork (or the other way round).
+
+    Attributes:
+        refs: Pairs of ``sourceRef`` and ``targetRef``; empty for all branches and tags.
+        first: Whether it fills a new fork, whose default branch is then its parent's.
+    """
+
+    id: int
+    repository_id: str
+    source_id: str
+    refs: list[dict[str, str]] = field(default_factory=list)
+    status: str = "queued"
+    error: str | None = None
+    first: bool = False
+
+
+@dataclass(slots=True)
+class Operation(Tracked):
+    """Something that takes its time, such as making a project."""
+
+    id: str
+    organization: str
+    status: str = "notSet"
 
 
 @dataclass(slots=True)
@@ -159,10 +227,13 @@ class AzdoState(Section):
     imports: dict[str, ImportRequest] = field(default_factory=dict)
     endpoints: dict[str, ServiceEndpoint] = field(default_factory=dict)
     pushes: dict[str, PushRecord] = field(default_factory=dict)
+    fork_syncs: dict[str, ForkSync] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
     # How often the import of a source still has to fail, by the source's key in the git store.
     failing_sources: dict[str, int] = field(default_factory=dict)
     next_import_id: int = 1
     next_push_id: int = 1
+    next_fork_sync_id: int = 1
 
     def find_organization(self, name: str) -> Organization | None:
         """Return an organization by name, compared case-insensitively."""
@@ -179,6 +250,12 @@ class AzdoState(Section):
             }:
                 return project
         return None
+
+    def project_by_id(self, organization: str, project_id: object) -> Project | None:
+        """Return a project of an organization by its id only."""
+        found = self.projects.get(str(project_id).lower())
+        same = found is not None and found.organization.lower() == organization.lower()
+        return found if same else None
 
     def find_repository(self, project_id: str, name_or_id: str) -> GitRepository | None:
         """Return a live repository (a disabled one too) of a project by name or id."""

@@ -19,9 +19,9 @@ async def test_every_location_is_a_route(loaded, http):
         filled = template.replace("{area}", location["area"]).replace(
             "{resource}", location["resourceName"]
         )
-        filled = re.sub(r"/\{[^}]+\}$", "", filled)  # the last variable may be left out
-        segments = path_segments(f"/{re.sub(r'{[^}]+}', 'x', filled)}")
-        assert router.knows(segments), location
+        whole = path_segments(f"/{re.sub(r'{[^}]+}', 'x', filled)}")
+        # The last variable may be left out, and of some resources it has to be.
+        assert router.knows(whole) or router.knows(whole[:-1]), location
 
 
 async def test_an_organization_has_areas_and_a_collection_of_a_server_has_none(loaded, http):

@@ -110,7 +110,13 @@ def test_every_difference_names_its_source():
     for difference in DIFFERENCES:
         assert any(
             name in difference.source
-            for name in ("fabric-api.md", "azure-devops-import.md", "git.json", "fabric-cicd")
+            for name in (
+                "fabric-api.md",
+                "azure-devops-import.md",
+                "git.json",
+                "operations.json",
+                "fabric-cicd",
+            )
         )
 
 
