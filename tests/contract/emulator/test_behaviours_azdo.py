@@ -196,6 +196,19 @@ async def test_loopback_sources_can_be_refused(loaded, http, imports, other_serv
             "Git",
         ),
         ({"token": "expired"}, 401, ""),
+        (
+            {"answer": {"status": 302, "headers": {"Location": "/_signin"}, "body": "moved"}},
+            302,
+            "moved",
+        ),
+        ({"answer": {"status": 429, "body": "slow down"}}, 429, "slow down"),
+        (
+            {"answer": {"status": 429, "body": {"message": "TF400733"}}},
+            429,
+            "TF400733",
+        ),
+        ({"headers": {"Retry-After": "1", "X-RateLimit-Delay": "0.100"}}, 200, "fabric-sales"),
+        ({"delay_s": 0.2}, 200, "fabric-sales"),
     ],
 )
 async def test_every_listed_fault_can_be_switched_on(loaded, http, root, fault, status, text):
@@ -205,7 +218,37 @@ async def test_every_listed_fault_can_be_switched_on(loaded, http, root, fault, 
     answer = await http.get(url)
     assert status == answer.status_code
     assert text in answer.text
+    headers = {**fault.get("headers", {}), **fault.get("answer", {}).get("headers", {})}
+    assert headers.items() <= {name: answer.headers.get(name) for name in headers}.items()
+    assert fault.get("delay_s", 0) <= answer.elapsed.total_seconds()
     assert 200 == (await http.get(url)).status_code
+
+
+async def test_expired_credentials_lead_to_the_sign_in_page_unless_that_is_suppressed(
+    loaded, http, root
+):
+    """Guards section 10 item 9: 302 without the Suppress header, 401 with it."""
+    url = f"{root}/git/repositories"
+    for suppress, status in (("Suppress", 401), ("", 302)):
+        await control(loaded, http, "/faults", {"token": "expired"})
+        answer = await http.get(url, headers={"X-TFS-FedAuthRedirect": suppress})
+        assert status == answer.status_code
+
+
+async def test_a_source_that_goes_away_fails_with_the_last_words_of_git(loaded, http, root):
+    """Guards section 10 item 3: the message is what git said last, and no ref is there."""
+    imports = f"{root}/git/repositories/empty/importRequests"
+    made = (await start(http, imports, "https://github.com/contoso/flaky.git")).json()
+    number = made["importRequestId"]
+    assert "failed" == (await read(http, imports, number))["status"]
+    del loaded.world.github.repositories["github/contoso/flaky"]
+    await http.patch(f"{imports}/{number}", json={"status": "queued"}, params=VERSION)
+    failed = await read(http, imports, number)
+    assert "failed" == failed["status"]
+    message = failed["detailedStatus"]["errorMessage"]
+    assert message.startswith("fatal: ")
+    assert "contoso/flaky" in message
+    assert 0 == (await http.get(f"{root}/git/repositories/empty/refs")).json()["count"]
 
 
 async def test_a_dropped_post_leaves_an_import_that_a_list_finds(loaded, http, imports):
