@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ __all__ = ["HIDDEN_REFS", "CommitInfo", "FileEntry", "GitStore", "RefMoved", "Un
 # Refs of an unfinished import live here; neither git clients nor ``refs`` see them.
 HIDDEN_REFS = "refs/hidden/"
 
+_OBJECT_ID = re.compile(r"[0-9a-fA-F]{40}")
 _CACHED_FILES = 20_000
 _CACHED_TREE_IDS = 20_000
 _OPEN_REPOSITORIES = 64
@@ -185,7 +187,9 @@ class GitStore:
         return self._all_refs(key).get(f"refs/heads/{branch}")
 
     def peel(self, key: str, object_id: str) -> str | None:
-        """Return the commit behind an object id (itself, or a tag's), None if there is none."""
+        """Return the commit behind a whole object id (itself, or a tag's), None if none is."""
+        if _OBJECT_ID.fullmatch(object_id) is None:
+            return None
         found = self._repository(key).get(object_id)
         if found is None:
             return None

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from reconciler.emulator import scenario
 from reconciler.emulator.azdo import imports
@@ -50,6 +51,16 @@ _LOG = logging.getLogger("reconciler.emulator")
 _LARGEST_BODY = 2 * 1024**3
 _HOST = "127.0.0.1"
 _OWN_HOSTS = (_HOST, "localhost")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is the emulator's, not that of a client which speaks no HTTP or leaves."""
+    failure = None if record.exc_info is None else record.exc_info[1]
+    return not isinstance(failure, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+
+
+_HTTP_LOG = logging.getLogger("reconciler.emulator.http")
+_HTTP_LOG.addFilter(_is_ours)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -127,7 +138,7 @@ class Emulator:
     ) -> None:
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{tail:.*}", handler)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, logger=_HTTP_LOG)
         self._runners.append(runner)
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls).start()
@@ -186,7 +197,12 @@ class Emulator:
             return await self._respond(request, place.prefix + request.raw_path)
 
     async def _respond(self, request: web.Request, target: str) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except web.RequestPayloadError as error:
+            refused = web.Response(status=400, text=f"The body can not be read: {error}\n")
+            refused.force_close()
+            return refused
         incoming = Incoming(request.method, target, request.headers, body)
         outcome = await self._dispatcher.handle(incoming)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def _checked(key: str, field: _Field, value: object) -> object:
         return list(value)
     least = field.metadata.get("least", 0)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not isinstance(value, int | float) or not number or value < least:
+    if not isinstance(value, int | float) or not number or not least <= value < math.inf:
         raise ScenarioError(f"{key}: a number from {least} is expected")
     return int(value) if isinstance(field.default, int) else float(value)
 

@@ -153,7 +153,7 @@ def _one(world: World, repository: GitRepository, text: str) -> CommitInfo:
     Raises:
         Refused: 404 if there is none.
     """
-    sha = world.repos.peel(repository.key, text.lower()) if len(text) == 40 else None
+    sha = world.repos.peel(repository.key, text.lower())
     if sha is None:
         raise Refused(
             error(

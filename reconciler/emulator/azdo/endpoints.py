@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.emulator.azdo.errors import bad_request, error, missing_project
+from reconciler.emulator.azdo.members import text
 from reconciler.emulator.azdo.render import identity, listing, moment
 from reconciler.emulator.azdo.state import Project, ServiceEndpoint
 from reconciler.emulator.azdo.versions import version_number
 from reconciler.emulator.http import Answer, Call, Refused
+from reconciler.emulator.ids import is_guid
 from reconciler.emulator.world import World, new_id
 
 __all__ = [
@@ -62,8 +64,8 @@ async def create_endpoint_in_project(world: World, call: Call) -> Answer:
 
 
 def _create(world: World, call: Call, body: dict[str, Any], projects: list[Project]) -> Answer:
-    name, kind, url = body.get("name"), body.get("type"), body.get("url")
-    if not isinstance(name, str) or not name or not isinstance(kind, str) or not kind:
+    name, kind = text(body, "name"), text(body, "type")
+    if not name or not kind:
         return bad_request("name and type are needed.", "ArgumentNullException")
     authorization = body.get("authorization")
     authorization = authorization if isinstance(authorization, dict) else {}
@@ -82,16 +84,14 @@ def _create(world: World, call: Call, body: dict[str, Any], projects: list[Proje
         id=new_id(),
         name=name,
         type=kind,
-        url=url if isinstance(url, str) else "",
-        description=str(body.get("description") or ""),
-        scheme=str(authorization.get("scheme") or "UsernamePassword"),
-        username=str(parameters.get("username") or ""),
-        password=str(parameters.get("password") or parameters.get("apitoken") or ""),
-        owner=str(body.get("owner") or "library"),
+        url=text(body, "url"),
+        description=text(body, "description"),
+        scheme=text(authorization, "scheme", "UsernamePassword"),
+        username=text(parameters, "username"),
+        password=text(parameters, "password") or text(parameters, "apitoken"),
+        owner=text(body, "owner", "library"),
         is_shared=len(projects) > 1,
-        data={str(key): str(value) for key, value in data.items()}
-        if isinstance(data, dict)
-        else {},
+        data={str(key): text(data, key) for key in data} if isinstance(data, dict) else {},
         created_at=world.clock.timestamp(),
         created_by=call.caller.id,
         organization=call.params["organization"],
@@ -126,8 +126,8 @@ async def list_endpoints(world: World, call: Call) -> Answer:
     """List the endpoints of a project, optionally by type, names or ids."""
 
     def wanted(name: str) -> set[str] | None:
-        text = call.query.get(name)
-        return {piece.strip().lower() for piece in text.split(",")} if text else None
+        given = call.query.get(name)
+        return {piece.strip().lower() for piece in given.split(",")} if given else None
 
     kinds, names, ids = wanted("type"), wanted("endpointNames"), wanted("endpointIds")
     found = [
@@ -141,8 +141,10 @@ async def list_endpoints(world: World, call: Call) -> Answer:
 
 
 async def get_endpoint(world: World, call: Call) -> Answer:
-    """Return one endpoint; an unknown id is 200 with the body ``null`` [assumed]."""
+    """Return one endpoint; an unknown id is 200 with ``null``, no id at all a 400 [assumed]."""
     wanted = call.params["endpoint"].lower()
+    if not is_guid(wanted):
+        return bad_request(f"The endpoint must be given by its id, not as {wanted}.")
     for endpoint in _visible(world, _project(world, call)):
         if endpoint.id == wanted:
             return Answer(200, _json(endpoint))

@@ -12,6 +12,7 @@ import pygit2
 
 from reconciler.emulator.azdo.branches import settle_default
 from reconciler.emulator.azdo.errors import bad_request, error, repository_not_found
+from reconciler.emulator.azdo.members import text
 from reconciler.emulator.azdo.render import (
     listing,
     open_repository,
@@ -91,7 +92,7 @@ async def create_sync(world: World, call: Call) -> Answer:
     known = world.repos.refs(source.key)
     refs = []
     for pair in given:
-        there, here = str(pair.get("sourceRef", "")), str(pair.get("targetRef", ""))
+        there, here = text(pair, "sourceRef"), text(pair, "targetRef")
         if there not in known or not _is_ref(here):
             return bad_request(f"The ref {there} can not be copied to {here}.")
         refs.append({"sourceRef": there, "targetRef": here})
@@ -139,6 +140,8 @@ async def get_sync(world: World, call: Call) -> Answer:
 async def list_forks(world: World, call: Call) -> Answer:
     """List the forks of a repository that are in a collection; an unknown one has none."""
     repository, _ = open_repository(world, call)
+    if not is_guid(call.params["collection"]):
+        return bad_request("The collection must be given by its id.")
     organization = world.azdo.find_organization(call.params["organization"])
     here = organization is not None and organization.id == call.params["collection"].lower()
     return listing(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from reconciler.emulator.azdo.branches import settle_default
 from reconciler.emulator.azdo.endpoints import has_arrived
 from reconciler.emulator.azdo.errors import bad_request, error
+from reconciler.emulator.azdo.members import flag, text
 from reconciler.emulator.azdo.render import (
     listing,
     open_repository,
@@ -68,7 +69,7 @@ async def create_import(world: World, call: Call) -> Answer:
         tfvc=tfvc,
         overwrite=overwrite,
         endpoint_id=_endpoint_id(world, project, parameters.get("serviceEndpointId")),
-        delete_endpoint=parameters.get("deleteServiceEndpointAfterImportIsDone") is True,
+        delete_endpoint=flag(parameters, "deleteServiceEndpointAfterImportIsDone"),
     )
     if not await _is_readable(world, request, project):
         # Wrong URL, missing credentials, nothing to import: all three look like this.
@@ -95,7 +96,7 @@ def _chosen_source(parameters: dict[str, Any]) -> tuple[str, bool, dict[str, Any
     url = git.get("url") if isinstance(git, dict) else None
     if not isinstance(git, dict) or not isinstance(url, str) or not url:
         raise Refused(bad_request("A gitSource needs a url."))
-    return url, git.get("overwrite") is True, {}
+    return url, flag(git, "overwrite"), {}
 
 
 def _check_free(world: World, repository: GitRepository) -> None:
@@ -185,7 +186,7 @@ async def update_import(world: World, call: Call) -> Answer:
     body = call.fields()
     if set(body) - _KNOWN_FIELDS:
         return bad_request("Only the status of an import request can be updated.")
-    match str(body.get("status", "")).lower():
+    match text(body, "status").lower():
         case "queued":
             if request.status != "failed":
                 return bad_request("Only a failed import request can be retried.")

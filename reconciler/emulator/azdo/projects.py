@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.emulator.azdo.errors import bad_request, error, missing_project
+from reconciler.emulator.azdo.members import text
 from reconciler.emulator.azdo.render import listing, project_reference
 from reconciler.emulator.azdo.repositories import is_usable_name, make_repository
 from reconciler.emulator.azdo.state import AGILE, Operation, Project
@@ -96,15 +97,15 @@ async def create_project(world: World, call: Call) -> Answer:
     template_id = _capability(body, "processTemplate", "templateTypeId").lower()
     if template_id not in _PROCESSES:
         return bad_request("capabilities.processTemplate.templateTypeId is not a known process.")
-    visibility = body.get("visibility", "private")
+    visibility = text(body, "visibility", "private")
     if visibility not in {"private", "public"}:
         return bad_request("visibility must be private or public.")
-    description = body.get("description")
+    description = text(body, "description")
     project = Project(
         id=new_id(),
         name=name,
         organization=organization,
-        description=description if isinstance(description, str) else "",
+        description=description,
         visibility=visibility,
         updated_at=world.clock.timestamp(),
         state="createPending",

@@ -10,6 +10,7 @@ import pygit2
 
 from reconciler.emulator.azdo.branches import settle_default
 from reconciler.emulator.azdo.errors import bad_request, error
+from reconciler.emulator.azdo.members import text
 from reconciler.emulator.azdo.refs import ZERO_ID
 from reconciler.emulator.azdo.render import (
     identity,
@@ -26,6 +27,7 @@ from reconciler.emulator.world import World
 __all__ = ["create_push"]
 
 _HEADS = "refs/heads/"
+_UNUSABLE = frozenset({"", ".", "..", ".git"})
 _Changes = dict[str, bytes | None]
 
 
@@ -84,10 +86,10 @@ def _ref_update(body: dict[str, Any]) -> tuple[str, str]:
     updates = body.get("refUpdates")
     if not isinstance(updates, list) or len(updates) != 1 or not isinstance(updates[0], dict):
         raise Refused(bad_request("Exactly one ref update is needed."))
-    name = str(updates[0].get("name", ""))
+    name = text(updates[0], "name")
     if not name.startswith(_HEADS) or not pygit2.reference_is_valid_name(name):
         raise Refused(bad_request(f"'{name}' is not the full name of a branch."))
-    return name, str(updates[0].get("oldObjectId", "")).lower()
+    return name, text(updates[0], "oldObjectId").lower()
 
 
 def _stale(name: str) -> Answer:
@@ -119,11 +121,27 @@ def _write(
         repository.key,
         parent=parent,
         changes=_changes(world, repository, parent, commit.get("changes")),
-        message=str(commit.get("comment", "")),
-        author_name=str(author.get("name") or identity(call.caller.id)["displayName"]),
-        author_email=str(author.get("email") or f"{call.caller.id}@emulator.invalid"),
+        message=_comment(commit),
+        author_name=_signed(author, "name", identity(call.caller.id)["displayName"]),
+        author_email=_signed(author, "email", f"{call.caller.id}@emulator.invalid"),
         when=world.clock.now(),
     )
+
+
+def _comment(commit: dict[str, Any]) -> str:
+    """Return the message of a commit; git can store any text but one with a zero byte."""
+    comment = text(commit, "comment")
+    if "\0" in comment:
+        raise Refused(bad_request("The comment of a commit can not hold a zero byte."))
+    return comment
+
+
+def _signed(author: dict[str, Any], name: str, default: str) -> str:
+    """Return a name or an address as git can store it: a line that no bracket ends early."""
+    given = text(author, name, default)
+    if not given.strip(" .,:;<>\"'\\") or not given.isprintable() or set(given) & set("<>"):
+        raise Refused(bad_request(f"The {name} of the author is not usable."))
+    return given
 
 
 def _changes(
@@ -136,10 +154,10 @@ def _changes(
     for change in given:
         if not isinstance(change, dict) or not isinstance(change.get("item"), dict):
             raise Refused(bad_request("A change needs changeType and item."))
-        path = str(change["item"].get("path", "")).strip("/")
+        path = text(change["item"], "path").strip("/")
         _check_path(path)
         exists = path in files if path not in changes else changes[path] is not None
-        match str(change.get("changeType", "")).lower():
+        match text(change, "changeType").lower():
             case "add":
                 if exists:
                     raise Refused(
@@ -156,7 +174,7 @@ def _changes(
                 _need(exists, path)
                 changes[path] = None
             case "rename":
-                source = str(change.get("sourceServerItem", "")).strip("/")
+                source = text(change, "sourceServerItem").strip("/")
                 _need(source in files, source)
                 old = world.repos.blob(repository.key, files[source].blob_sha)
                 changes[source] = None
@@ -168,7 +186,7 @@ def _changes(
 
 def _check_path(path: str) -> None:
     pieces = path.split("/")
-    if not path or any(piece in {"", ".", "..", ".git"} for piece in pieces):
+    if not path or "\0" in path or any(piece in _UNUSABLE for piece in pieces):
         raise Refused(bad_request(f"'/{path}' is not a usable path."))
 
 
@@ -185,10 +203,10 @@ def _content(change: dict[str, Any]) -> bytes:
     given = change.get("newContent")
     if not isinstance(given, dict) or not isinstance(given.get("content"), str):
         raise Refused(bad_request("newContent needs content and contentType."))
-    text: str = given["content"]
-    if str(given.get("contentType", "rawText")).lower() == "base64encoded":
+    content: str = given["content"]
+    if text(given, "contentType", "rawText").lower() == "base64encoded":
         try:
-            return base64.b64decode(text, validate=True)
+            return base64.b64decode(content, validate=True)
         except binascii.Error as failure:
             raise Refused(bad_request("The content is not valid base64.")) from failure
-    return text.encode()
+    return content.encode()

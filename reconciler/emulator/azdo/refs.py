@@ -22,6 +22,7 @@ __all__ = ["ZERO_ID", "list_refs", "update_refs"]
 
 ZERO_ID = "0" * 40
 _LARGEST_PAGE = 1000
+_UPDATE = ("name", "oldObjectId", "newObjectId")
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -76,10 +77,12 @@ async def update_refs(world: World, call: Call) -> Answer:
     body = call.body
     if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
         raise MalformedBody("a list of ref updates is expected")
+    members = [item.get(key, "") for item in body for key in _UPDATE]
+    if not all(isinstance(member, str) for member in members):
+        raise MalformedBody("name, oldObjectId and newObjectId are texts")
     values = []
     for item in body:
-        name = str(item.get("name", ""))
-        old, new = str(item.get("oldObjectId", "")), str(item.get("newObjectId", ""))
+        name, old, new = (item.get(key, "") for key in _UPDATE)
         status = _update(world, repository, name, old.lower(), new.lower())
         values.append(
             {

@@ -12,6 +12,7 @@ from reconciler.emulator.azdo.errors import (
     repository_not_found,
 )
 from reconciler.emulator.azdo.forks import find_parent, refs_to_fork, start_sync, sync_url
+from reconciler.emulator.azdo.members import text
 from reconciler.emulator.azdo.render import (
     identity,
     listing,
@@ -134,10 +135,12 @@ async def create_repository(world: World, call: Call) -> Answer:
     """
     body = call.fields()
     reference = body.get("project")
-    given = reference.get("id") or reference.get("name") if isinstance(reference, dict) else None
+    if reference is not None and not isinstance(reference, dict):
+        return bad_request("project must be an object.")
+    given = text(reference or {}, "id") or text(reference or {}, "name")
     project_id = call.params.get("project_id")
     project = world.azdo.projects.get(project_id) if project_id else None
-    if isinstance(given, str):
+    if given:
         named = world.azdo.find_project(call.params["organization"], given)
         if named is None:
             return missing_project(world, given)

@@ -86,8 +86,6 @@ def _commit(world: World, repository: GitRepository, kind: str, version: str) ->
     if kind == "tag":
         tag = world.repos.refs(repository.key, "refs/tags/").get(f"refs/tags/{version}")
         return None if tag is None else world.repos.peel(repository.key, tag)
-    if len(version) != 40:
-        return None
     return world.repos.peel(repository.key, version.lower())
 
 

@@ -99,7 +99,7 @@ async def create_connection(world: World, call: Call) -> Answer:
         privacy_level=wire.choice(fields, "privacyLevel", _PRIVACY) or "None",
         single_sign_on_type=wire.optional_text(credentials, "singleSignOnType") or "None",
         encryption=wire.optional_text(credentials, "connectionEncryption") or "NotEncrypted",
-        skip_test=credentials.get("skipTestConnection") is True,
+        skip_test=wire.flag(credentials, "skipTestConnection"),
         roles=[RoleAssignment(call.caller.id, call.caller.kind, "Owner")],
     )
     world.fabric.connections[connection.id] = connection
@@ -125,7 +125,10 @@ def _credential_type(kind: str, credentials: dict[str, Any]) -> str:
     if found is None:
         raise invalid("The credentialType field is required")
     for name in _SECRETS.get(found, ()):
-        if not secret.get(name) and not secret.get(f"{name}Reference"):
+        given = wire.optional_text(secret, name)
+        if name.endswith("Id"):
+            wire.identifier(secret, name, required=False)
+        if not given and not secret.get(f"{name}Reference"):
             raise invalid(f"The {name} field is required")
     return found
 

@@ -216,7 +216,7 @@ def _check_regions(
         world.fabric.capacities.get(found or "") for found in (route.source.capacity_id, target_id)
     ]
     regions = {capacity.region for capacity in capacities if capacity is not None}
-    if len(regions) > 1 and options.get("allowCrossRegionDeployment") is not True:
+    if len(regions) > 1 and not wire.flag(options, "allowCrossRegionDeployment"):
         raise _bad_request("The stages are in different regions and that was not allowed")
 
 

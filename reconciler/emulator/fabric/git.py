@@ -447,7 +447,7 @@ async def update_from_git(world: World, call: Call) -> Answer:
         policy = wire.choice(
             resolution, "conflictResolutionPolicy", ("PreferRemote", "PreferWorkspace")
         )
-    allow = options.get("allowOverrideItems") is True
+    allow = wire.flag(options, "allowOverrideItems")
     check_settled(workspace)
     attached = requested_plan(call, options, "ByLogicalId")
     plan = update_plan(

@@ -233,7 +233,7 @@ def change_role(world: World, data: dict[str, Any]) -> None:
 def change_capacity(world: World, data: dict[str, Any]) -> None:
     """Pause or resume a ``capacity``: ``state`` is Active or Inactive."""
     state = data.get("state")
-    if state not in {"Active", "Inactive"}:
+    if state not in ("Active", "Inactive"):
         raise ScenarioError("state: Active or Inactive is expected")
     for capacity in world.fabric.capacities.values():
         if data.get("capacity") in (capacity.id, capacity.name):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choice",
+    "flag",
     "folder",
     "identifier",
     "is_guid",
@@ -100,6 +101,14 @@ def sequence(fields: Mapping[str, Any], name: str) -> list[dict[str, Any]] | Non
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise invalid(f"The {name} field must be a list of objects")
     return found
+
+
+def flag(fields: Mapping[str, Any], name: str) -> bool:
+    """Return a boolean member; an absent or null one is false."""
+    found = fields.get(name)
+    if found is not None and not isinstance(found, bool):
+        raise invalid(f"The {name} field must be true or false")
+    return found is True
 
 
 def choice(fields: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str | None:

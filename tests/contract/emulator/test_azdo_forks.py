@@ -87,7 +87,9 @@ async def test_forks_are_listed_for_their_collection(loaded, http, root):
     assert [("mine", True, collection)] == [
         (one["name"], one["isFork"], one["collection"]["id"]) for one in listed
     ]
-    assert [] == (await http.get(f"{other}/{ZERO}", params=VERSION)).json()["value"]
+    nobody = await http.get(f"{other}/{listed[0]['id']}", params=VERSION)
+    assert [] == nobody.json()["value"]
+    assert 400 == (await http.get(f"{other}/contoso", params=VERSION)).status_code
 
 
 async def test_a_sync_brings_what_is_new_and_never_loses_commits(loaded, http, root):
