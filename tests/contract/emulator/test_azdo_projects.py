@@ -124,7 +124,7 @@ async def test_a_missing_project_id_is_vs800075(loaded, http, path, settings, st
     )
 
 
-async def test_the_sdk_follows_the_operation_of_a_project(loaded, http, projects):
+async def test_the_url_of_an_operation_is_where_it_answers(loaded, http, projects):
     """Guards that what the reference calls url is where the operation answers."""
     made = (await http.post(projects, json=wanted("A b"), params=VERSION)).json()
     assert httpx.URL(made["url"]).path.endswith(f"/contoso/_apis/operations/{made['id']}")
