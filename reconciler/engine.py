@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from reconciler._version import __version__
 from reconciler.adopt.build import write_found
 from reconciler.adopt.found import Selection
 from reconciler.adopt.read import read_selected
-from reconciler.clients.auth import devops_credential, fabric_credential
+from reconciler.clients.auth import devops_credential, fabric_credential, identity_source
 from reconciler.clients.http import Network, Service, Transport
 from reconciler.clients.lro import OperationState
 from reconciler.clients.services import Services
@@ -26,6 +26,7 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import (
     JournalError,
+    LockLost,
     OperationTimedOut,
     PlanRefused,
     PlanStale,
@@ -45,11 +46,13 @@ from reconciler.journal.read import (
     unfinished,
 )
 from reconciler.journal.records import ResumedRecord, RunRecord
-from reconciler.journal.write import FileJournal, Journal, NoJournal
+from reconciler.journal.write import FileJournal, Journal, NoJournal, new_run_id
 from reconciler.live.checkout import Checkout, MergeRequest
 from reconciler.live.patience import Patience
 from reconciler.live.preview import with_preview
 from reconciler.live.read import read_estate
+from reconciler.locks.choose import LockPlace
+from reconciler.locks.holder import this_process
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
 from reconciler.plan.plan import Allowed, Plan
@@ -78,6 +81,8 @@ __all__ = [
     "estate_of",
     "exit_code_of",
     "load",
+    "lock_place",
+    "locked",
     "look_at_operation",
     "make_plan",
     "take_over",
@@ -133,6 +138,10 @@ class Settings:
         journals: where journals are kept; None for a run that keeps none.
         stop: how the caller asks an apply to stop.
         tell: is told in a sentence what an apply waits for before it plans.
+        lock: where the lock of an estate is, as ``--lock`` says; None to take none.
+        lock_timeout_s: how long another run is waited for.
+        fence: called before every write; ``locked`` sets it.
+        run_id: names the run in its journal and in its lock.
     """
 
     environ: Mapping[str, str]
@@ -150,6 +159,10 @@ class Settings:
     journals: Path | None = None
     stop: Stop = field(default_factory=Stop)
     tell: Callable[[str], None] = _untold
+    lock: str | None = None
+    lock_timeout_s: float = 0.0
+    fence: Callable[[], Awaitable[None]] | None = None
+    run_id: str = field(default_factory=new_run_id)
 
     def endpoints(self, estate: Estate | None = None) -> dict[str, str]:
         """Return the base URLs in force.
@@ -180,6 +193,34 @@ def load(
     return load_spec(paths, variables=variables or {}, var_files=var_files)
 
 
+def lock_place(where: str, settings: Settings) -> LockPlace:
+    """Return the place of locks that ``--lock`` names."""
+    make = identity_source(settings.environ, mode=settings.auth)
+    return LockPlace(where, settings.environ, make)
+
+
+@asynccontextmanager
+async def locked(estate: str, settings: Settings) -> AsyncIterator[Settings]:
+    """Hold the lock of an estate, and give the settings to write under it with.
+
+    Raises:
+        LockHeld: another run holds it, and did so until the time to wait was over.
+        LockFailed: it cannot be taken for another reason.
+    """
+    if settings.lock is None:
+        yield settings
+        return
+    holder = this_process(estate, run=settings.run_id, clock=settings.clock)
+    lock = lock_place(settings.lock, settings).lock_for(holder, settings.clock)
+    await lock.acquire(
+        timeout_s=settings.lock_timeout_s, on_wait=lambda who: settings.tell(f"Waiting: {who}.")
+    )
+    try:
+        yield replace(settings, fence=lock.renew)
+    finally:
+        await lock.release()
+
+
 @asynccontextmanager
 async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[Services]:
     endpoints = settings.endpoints(estate)
@@ -194,6 +235,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         connections=connections,
         deadline_s=_CALL_DEADLINE_S,
         handler=_network(settings, Service.FABRIC),
+        fence=settings.fence,
     )
     devops = Transport(
         service=Service.AZURE_DEVOPS,
@@ -203,6 +245,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         connections=connections,
         deadline_s=_CALL_DEADLINE_S,
         handler=_network(settings, Service.AZURE_DEVOPS),
+        fence=settings.fence,
     )
     services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
     try:
@@ -417,6 +460,7 @@ async def take_over(estate: Estate, settings: Settings) -> Takeover:
         endpoints=endpoints,
         version=__version__,
         clock=settings.clock,
+        run_id=settings.run_id,
         resumes=tuple(j.run.run for j in found),
     )
     here = [j for j in found if j.run.endpoints.get("fabric") == endpoints["fabric"]]
@@ -698,7 +742,10 @@ async def apply_spec(
     for _ in range(_REPLANS):
         if result.interrupted or not any(o.outcome is Outcome.REFUSED for o in result.outcomes):
             break
-        plan = await make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
+        try:
+            plan = await make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
+        except LockLost:
+            break
         if any(d.severity == "error" for d in plan.diagnostics):
             break
         more = sorted({a.id for a in plan.actions if a.destructive} - approved)

@@ -23,6 +23,10 @@
         PreconditionMoved               3   what the action relied on changed before it was sent
       JournalError                      1   a run's journal cannot be written or read
         JournalDamaged                  1   a line of it is no record
+      LockError                         1
+        LockFailed                      1   whether another run is under way cannot be found out
+        LockHeld                        3   another run is under way on this estate
+        LockLost                        1   the run may not write any more
       InternalError                     1   a bug
 
 Users' mistakes in a spec are diagnostics, collected and shown together; exceptions are for
@@ -50,6 +54,10 @@ __all__ = [
     "InternalError",
     "JournalDamaged",
     "JournalError",
+    "LockError",
+    "LockFailed",
+    "LockHeld",
+    "LockLost",
     "NotFound",
     "OperationError",
     "OperationFailed",
@@ -254,6 +262,24 @@ class JournalError(ReconcilerError):
 
 class JournalDamaged(JournalError):
     """A journal holds something that is no record, other than a last line that was cut off."""
+
+
+class LockError(ReconcilerError):
+    """The lock that lets one apply at a time into an estate."""
+
+
+class LockFailed(LockError):
+    """The lock can neither be taken nor is it known to be held; nothing was written."""
+
+
+class LockHeld(LockError):
+    """Another run holds the lock; the message says whose it is. Nothing was written."""
+
+    exit_code = 3
+
+
+class LockLost(LockError):
+    """This run held the lock and does not any more: it sends nothing more."""
 
 
 class InternalError(ReconcilerError):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azurite_process import Azurite, NotAvailable, running_azurite
 from swagger_contract import contracts_folder, violations
 
 _VARIABLE = "RECONCILER_EMULATOR_RECORD"
@@ -27,3 +28,14 @@ def every_exchange_fits_the_contracts(tmp_path_factory: pytest.TempPathFactory) 
         os.environ[_VARIABLE] = before
     found = violations(contracts, record) if record.exists() else []
     assert not found, "answers that the contracts do not know:\n" + "\n".join(found)
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """Start one emulator of Azure Storage; without npm the tests that need it are skipped."""
+    try:
+        running = running_azurite(tmp_path_factory.mktemp("azurite"))
+    except NotAvailable as why:
+        pytest.skip(str(why))
+    with running as found:
+        yield found

@@ -29,6 +29,7 @@ from reconciler.policies.reviewed import check_expected, refuse_preview
 from reconciler.render.as_text import render_plan
 from reconciler.render.result_text import is_verified, render_result
 from reconciler.render.words import count
+from reconciler.spec.load import LoadResult
 from reconciler.spec.models import Estate
 
 __all__ = ["exit_code", "run"]
@@ -54,33 +55,51 @@ def run(args: Namespace) -> int:
 
 
 def _apply_spec(args: Namespace, session: Session) -> int:
-    console = session.console
     # Before minutes of reading: a file that says nothing would stop the run at their end.
     reviewed = read_plan(args.expect) if args.expect is not None else None
     loaded = read_spec(args)
     if loaded.estate is None:
         session.found(loaded)
-        return report_invalid(loaded, console)
-    settings = session.settings
+        return report_invalid(loaded, session.console)
+    done = session.run(_plan_and_apply(args, loaded, loaded.estate, reviewed, session))
+    if isinstance(done, int):
+        return done
+    plan, result, journal = done
+    return _finish(plan, result, session, journal)
+
+
+async def _plan_and_apply(
+    args: Namespace,
+    loaded: LoadResult,
+    estate: Estate,
+    reviewed: Plan | None,
+    session: Session,
+) -> int | tuple[Plan, ApplyResult, Journal]:
+    """Plan, ask and carry out under one lock, so that what is approved is what is there.
+
+    Returns:
+        An exit code when there was nothing to carry out, or nothing may be.
+    """
+    console = session.console
     target, exclude = tuple(args.target), tuple(args.exclude)
-    journal = _take_over(loaded.estate, session)
-    plan = session.run(
-        engine.make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
-    )
-    fresh = tell_warnings(loaded.diagnostics, plan, console)
-    session.planned(plan, fresh)
-    # Who is asked must see what for, however quiet it was meant to be.
-    quiet = console.quiet and (args.auto_approve or not plan.actions)
-    console.write(render_plan(plan, paint=console.paint, quiet=quiet))
-    tell_where_all_are((*fresh, *plan.diagnostics), console)
-    if (code := _settled(plan, reviewed)) is not None:
-        _close(journal, plan, code)
-        return code
-    if not args.auto_approve:
-        _approve(console)
-    _leave_a_line(console)
-    result = session.run(
-        engine.apply_spec(
+    async with engine.locked(estate.metadata.name, session.settings) as settings:
+        journal = await _take_over(estate, settings, session)
+        plan = await engine.make_plan(
+            loaded, settings, target=target, exclude=exclude, patient=True
+        )
+        fresh = tell_warnings(loaded.diagnostics, plan, console)
+        session.planned(plan, fresh)
+        # Who is asked must see what for, however quiet it was meant to be.
+        quiet = console.quiet and (args.auto_approve or not plan.actions)
+        console.write(render_plan(plan, paint=console.paint, quiet=quiet))
+        tell_where_all_are((*fresh, *plan.diagnostics), console)
+        if (code := _settled(plan, reviewed)) is not None:
+            _close(journal, plan, code)
+            return code
+        if not args.auto_approve:
+            await _approve(console)
+        _leave_a_line(console)
+        result = await engine.apply_spec(
             loaded,
             plan,
             settings,
@@ -90,8 +109,7 @@ def _apply_spec(args: Namespace, session: Session) -> int:
             journal=journal,
             reviewed=reviewed,
         )
-    )
-    return _finish(plan, result, session, journal)
+        return plan, result, journal
 
 
 def _apply_file(args: Namespace, path: Path, session: Session) -> int:
@@ -111,20 +129,23 @@ def _apply_file(args: Namespace, path: Path, session: Session) -> int:
             remedy="review it with: reconciler show, then approve it with --auto-approve",
         )
     _leave_a_line(console)
-    journal = _take_over(engine.estate_of(plan), session)
-    result = session.run(_check_and_apply(plan, session, journal))
+    result, journal = session.run(_check_and_apply(plan, session))
     return _finish(plan, result, session, journal)
 
 
-async def _check_and_apply(plan: Plan, session: Session, journal: Journal) -> ApplyResult:
-    settings = session.settings
-    await engine.check_plan_file(plan, settings)
-    return await engine.apply_plan(plan, settings, listener=session.on_action, journal=journal)
+async def _check_and_apply(plan: Plan, session: Session) -> tuple[ApplyResult, Journal]:
+    async with engine.locked(plan.spec.name, session.settings) as settings:
+        journal = await _take_over(engine.estate_of(plan), settings, session)
+        await engine.check_plan_file(plan, settings)
+        result = await engine.apply_plan(
+            plan, settings, listener=session.on_action, journal=journal
+        )
+        return result, journal
 
 
-def _take_over(estate: Estate, session: Session) -> Journal:
+async def _take_over(estate: Estate, settings: engine.Settings, session: Session) -> Journal:
     """Wait for what earlier applies left under way, and tell of it."""
-    taken = session.run(engine.take_over(estate, session.settings))
+    taken = await engine.take_over(estate, settings)
     found = [
         Diagnostic(
             Severity.WARNING,
@@ -174,7 +195,7 @@ def _settled(plan: Plan, reviewed: Plan | None = None) -> int | None:
     return None if plan.actions else engine.exit_code_of(plan)
 
 
-def _approve(console: Console) -> None:
+async def _approve(console: Console) -> None:
     """Ask for approval.
 
     Raises:
@@ -185,7 +206,7 @@ def _approve(console: Console) -> None:
             "approval is missing: the input is no terminal, so nobody can be asked",
             remedy="use --auto-approve, or save a plan with plan --out FILE and apply the file",
         )
-    if console.ask(_PROMPT) != "yes":
+    if await console.ask_meanwhile(_PROMPT) != "yes":
         raise PlanRefused("the plan was not approved; nothing was changed")
 
 

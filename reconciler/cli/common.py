@@ -52,6 +52,8 @@ def settings_of(args: Namespace) -> engine.Settings:
             overwrites=getattr(args, "allow_overwrites", None),
         ),
         beta=getattr(args, "beta", False),
+        lock=None if getattr(args, "no_lock", True) else args.lock,
+        lock_timeout_s=getattr(args, "lock_timeout", 0.0),
     )
 
 

@@ -88,6 +88,29 @@ class Console:
     def ask(self, prompt: str) -> str:
         """Ask, and return the answer without its line end; ``""`` when input has ended."""
         self.complain(prompt)
+        return self._answer()
+
+    async def ask_meanwhile(self, prompt: str) -> str:
+        """Ask as ``ask`` does, while what else is under way goes on.
+
+        Ctrl-C ends the question at once. Where a terminal cannot be waited for this way, on
+        Windows, everything waits for the answer.
+        """
+        import asyncio  # noqa: PLC0415 - commands that never ask should not load it
+
+        self.complain(prompt)
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            loop.add_reader(self.source, answered.set)
+        except (NotImplementedError, OSError, ValueError):
+            return self._answer()
+        try:
+            await answered.wait()
+        finally:
+            loop.remove_reader(self.source)
+        return self._answer()
+
+    def _answer(self) -> str:
         return self.source.readline().rstrip("\r\n")
 
 

@@ -54,7 +54,8 @@ exit codes:
   0    success; with --detailed-exitcode: nothing to do
   1    invalid, unreadable or failed
   2    changes (plan --detailed-exitcode) or drift (drift)
-  3    valid, but refused before any write: policy, stale plan, --expect, approval missing
+  3    valid, but refused before any write: policy, stale plan, --expect, lock held,
+       approval missing
   64   wrong usage
   130  interrupted
 """
@@ -118,7 +119,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     def command(name: str, help_: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
-        sub.set_defaults(module=f"reconciler.cli.{name}", parser=sub)
+        sub.set_defaults(module=f"reconciler.cli.{name.replace('-', '_')}", parser=sub)
         return sub
 
     _validate(command("validate", "Check a spec: schema and references, offline."))
@@ -131,6 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
     _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
     _adopt(command("adopt", "Write the spec of what is live; planning it gives no changes."))
     _init(command("init", "Write a starter spec and the CI files around it."))
+    _force_unlock(command("force-unlock", "Remove a lock left behind, after saying whose it is."))
     _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
     _output(command("demo", "Play the whole story on the emulator, in under a minute."))
     return parser
@@ -200,6 +202,7 @@ def _apply(sub: argparse.ArgumentParser) -> None:
     _variables(sub)
     _selection(sub)
     _caps(sub)
+    _lock(sub)
     _events(sub)
     _journal(sub)
     _services(sub)
@@ -326,6 +329,16 @@ def _init(sub: argparse.ArgumentParser) -> None:
     _output(sub)
 
 
+def _force_unlock(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("id", type=_lock_id, metavar="ID", help="as the run that was refused says")
+    _where(sub)
+    sub.add_argument("--auto-approve", action="store_true", help="do not ask")
+    sub.add_argument(
+        "--auth", choices=AUTH_MODES, help="how to sign in to the storage account of azblob://"
+    )
+    _output(sub)
+
+
 def _emulator(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--port", type=_port, default=0, metavar="N", help="loopback port; 0 takes a free one"
@@ -416,6 +429,32 @@ def _caps(sub: argparse.ArgumentParser) -> None:
             metavar="N",
             help=f"this run may {verb} up to N items, in place of the share in policies",
         )
+
+
+def _lock(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("lock", "One apply at a time for each estate.")
+    choice = group.add_mutually_exclusive_group()
+    _where(choice)
+    choice.add_argument(
+        "--no-lock", action="store_true", help="take none; only when no other run can be under way"
+    )
+    group.add_argument(
+        "--lock-timeout",
+        type=_duration,
+        default=0.0,
+        metavar="TIME",
+        help="how long to wait for another run, as 30s, 5m or 1h (default: 0s)",
+    )
+
+
+def _where(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--lock",
+        type=_place,
+        default="local",
+        metavar="PLACE",
+        help="local (default), or azblob://ACCOUNT/CONTAINER for runs on several machines",
+    )
 
 
 def _format(sub: argparse.ArgumentParser, *choices: str) -> None:
@@ -516,6 +555,39 @@ def _port(text: str) -> int:
 
 def _seconds(text: str) -> float:
     return _number(float, text, "a number of seconds above 0", math.ulp(0.0))
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    if not number[:1].isdigit():  # float() takes blanks, signs and names too
+        number = ""
+    try:
+        return _number(float, number, "", 0.0) * units[unit]
+    except argparse.ArgumentTypeError:
+        message = f"{text!r} is not a time such as 30s, 5m or 1h"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _place(text: str) -> str:
+    from reconciler.locks.target import blob_target  # noqa: PLC0415 - not needed for --help
+
+    try:
+        blob_target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _lock_id(text: str) -> str:
+    from uuid import UUID  # noqa: PLC0415 - not needed for --help
+
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no lock's id; the run that was refused names it"
+        ) from None
 
 
 def _address(text: str) -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "TokenSource",
     "devops_credential",
     "fabric_credential",
+    "identity_source",
 ]
 
 FABRIC_SCOPE = "https://api.fabric.microsoft.com/.default"
@@ -271,6 +272,18 @@ def devops_credential(
         if token := _env(environ, name):
             return PatBasic(token, source=name)
     return _azure_identity(environ, mode, DEVOPS_SCOPE, clock)
+
+
+def identity_source(
+    environ: Mapping[str, str], *, mode: str | None = None
+) -> Callable[[], TokenSource]:
+    """Return what makes the azure-identity credential that ``--auth`` names, for other scopes.
+
+    Raises:
+        UsageError: ``mode`` is unknown.
+    """
+    _check_mode(mode)
+    return lambda: _make_azure_credential(environ, mode)
 
 
 def _check_mode(mode: str | None) -> None:

@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -46,6 +46,7 @@ Network = httpx.AsyncBaseTransport
 
 _CONNECT_S = 10.0
 _SAFE_READ_S = 60.0
+_READS = frozenset({"GET", "HEAD"})
 _SUCCESS = frozenset({200, 201, 202, 204})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -105,6 +106,8 @@ class Transport:
         deadline_s: default time for one call, waits and repeats included.
         handler: replaces the network, for tests.
         rng: spreads the waits between repeats.
+        fence: called before each request but GET and HEAD is put on the wire, repeats included;
+            what it raises stops the call.
 
     Raises:
         UsageError: ``base_url`` would send the token in the clear, or is no base URL.
@@ -121,6 +124,7 @@ class Transport:
         deadline_s: float = 120.0,
         handler: httpx.AsyncBaseTransport | None = None,
         rng: random.Random | None = None,
+        fence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(base_url)
@@ -128,6 +132,7 @@ class Transport:
         self.requests: Counter[str] = Counter()
         self._credential = credential
         self._deadline_s = deadline_s
+        self._fence = fence
         self._pace = Pace(clock)
         self._backoff = Backoff(rng or random.Random())  # noqa: S311 - jitter, not a secret
         host = urlsplit(self.base_url).hostname or ""
@@ -208,7 +213,7 @@ class Transport:
             url=f"{self.base_url}{path}{_query(params)}",
             json=json,
             headers=headers or {},
-            safe=method.upper() in {"GET", "HEAD"} if safe is None else safe,
+            safe=method.upper() in _READS if safe is None else safe,
             raw=raw,
             deadline_s=allowed_s,
             end_s=self.clock.monotonic_s() + allowed_s,
@@ -221,6 +226,8 @@ class Transport:
             await self._wait_for_turn(call)
             header = (await self._credential.header(refresh=refresh)).get_secret_value()
             refresh = False
+            if self._fence is not None and call.method not in _READS:
+                await self._fence()
             answer = await self._send(call, header)
             if isinstance(answer, TransportFailed):
                 await self._after_lost_answer(call, answer)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from reconciler.errors import (
     ApiError,
     ClientError,
+    LockLost,
     OperationError,
     OperationTimedOut,
     PreconditionMoved,
@@ -73,6 +74,8 @@ class _Walk:
     listener: Listener
     handlers: Callable[[Op], AnyHandler]
     began_s: dict[str, float] = field(default_factory=dict)
+    lost: LockLost | None = None
+    """Set when the run may not write any more; nothing is started then."""
 
     def _progress(self, action: Action, text: str) -> None:
         elapsed_s = self.run.clock.monotonic_s() - self.began_s[action.id]
@@ -95,6 +98,10 @@ class _Walk:
             while (ready and not stop.requested) or running:
                 while ready and len(running) < self.parallelism and not stop.requested:
                     action = actions[ready.popleft()]
+                    if self.lost is not None:
+                        self._finish(action, _not_started(action, self.lost.message), outcomes)
+                        _release(action.id, followers, waiting, ready)
+                        continue
                     blocker = _blocker(action, outcomes)
                     if blocker is not None:
                         self._finish(action, _skipped(action, blocker), outcomes)
@@ -116,7 +123,7 @@ class _Walk:
             await asyncio.gather(*running, return_exceptions=True)
         for action in actions.values():
             if action.id not in outcomes:
-                self._finish(action, _not_started(action), outcomes)
+                self._finish(action, _not_started(action, "the run was interrupted"), outcomes)
         return tuple(outcomes[a] for a in actions)
 
     def _finish(
@@ -168,6 +175,9 @@ class _Walk:
             return outcome(unless_sent(Outcome.FAILED), e.message, e.remedy or _remedy(e))
         except OperationError as e:
             return outcome(Outcome.FAILED, e.message, e.remedy or _remedy(e))
+        except LockLost as e:
+            self.lost = e
+            return outcome(unless_sent(Outcome.FAILED), e.message, e.remedy)
         except ReconcilerError as e:
             return outcome(Outcome.FAILED, e.message, e.remedy)
         except Exception as e:  # noqa: BLE001 - a bug in one handler must not cut off the others
@@ -195,8 +205,8 @@ class _Walk:
             try:
                 await handler.settle(run, action, op, None)
                 return await handler.verify(run, action, op)
-            except OperationError:
-                raise  # it arrived, and how it ended is known
+            except (OperationError, LockLost):
+                raise  # it arrived, and how it ended is known; or it may not be sent again
             except ReconcilerError:
                 pass
             try:
@@ -211,13 +221,13 @@ class _Walk:
         return await handler.verify(run, action, op)
 
 
-def _not_started(action: Action) -> ActionOutcome:
+def _not_started(action: Action, why: str) -> ActionOutcome:
     return ActionOutcome(
         action_id=action.id,
         kind=action.kind,
         address=action.address,
         outcome=Outcome.SKIPPED,
-        text="not started: the run was interrupted",
+        text=f"not started: {why}",
     )
 
 

@@ -64,8 +64,9 @@ def spec(tmp_path, request):
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """Run a command in this process; returns code, stdout and stderr."""
+def cli(capsys, monkeypatch, tmp_path):
+    """Run a command in this process, in a folder of its own; returns code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*words, answer=None):
         stdin = io.StringIO(answer or "")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 from render.samples import TEST, action, plan
@@ -32,6 +33,7 @@ from reconciler.render.terminal import PLAIN
 
 from .screen import Screen
 
+ROOT = str(Path(__file__).resolve().parents[3])
 CREATE = action("workspace.create")
 UPDATE = action("git.update", f"{TEST}/git")
 
@@ -212,8 +214,16 @@ def run_on_a_terminal(*words, term="xterm-256color", interrupt_at=None):
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     command = [sys.executable, "-m", "reconciler", *map(str, words)]
-    environ = {**os.environ, "TERM": term, "COLUMNS": "", "NO_COLOR": "1"}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    environ = {**os.environ, "TERM": term, "COLUMNS": "", "NO_COLOR": "1", "PYTHONPATH": ROOT}
+    process = subprocess.Popen(
+        # The lock of an estate lies in the folder the command runs in.
+        command,
+        cwd=Path(words[1]).parent,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environ,
+    )
     written = bytearray()
     while process.poll() is None or _waiting(ours):
         if _waiting(ours):

@@ -21,6 +21,7 @@ from reconciler.errors import (
     DeadlineExceeded,
     Forbidden,
     InternalError,
+    LockLost,
     NotFound,
     ServiceUnavailable,
     Throttled,
@@ -575,3 +576,37 @@ async def test_loopback_is_never_sent_through_a_proxy(monkeypatch):
     ):
         response = await transport.request("x", "GET", "/v1/x")
     assert 204 == response.status
+
+
+class Fence:
+    """Lets so many requests through."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.asked = 0
+
+    async def __call__(self) -> None:
+        self.asked += 1
+        if self.asked > self.left:
+            raise LockLost("the lock is gone")
+
+
+async def test_the_fence_is_asked_before_every_request_that_may_write_and_no_other():
+    """Guards that a repeat is fenced as the first try is, and that reading goes on without."""
+    fence = Fence(10)
+    script = Script(answer(200, {}), answer(429), answer(401), answer(200, {}), answer(200, {}))
+    async with transport_for(script, credential=Renewing(), fence=fence) as transport:
+        await transport.request("a", "GET", "/x")
+        await transport.request("b", "POST", "/x")
+        await transport.request("c", "DELETE", "/x")
+    assert 5 == len(script.seen)
+    assert 4 == fence.asked
+
+
+async def test_what_the_fence_stops_is_not_sent():
+    """Guards the last moment: the wait for a throttled call is over, and the lock is gone."""
+    script = Script(answer(429), answer(200, {}))
+    async with transport_for(script, fence=Fence(1)) as transport:
+        with pytest.raises(LockLost):
+            await transport.request("a", "POST", "/x")
+    assert 1 == len(script.seen)

@@ -19,6 +19,7 @@ from reconciler.errors import (
     ApiError,
     Conflict,
     JournalError,
+    LockLost,
     OperationFailed,
     OperationTimedOut,
     PreconditionMoved,
@@ -433,3 +434,39 @@ async def test_a_request_to_stop_lets_actions_end_and_starts_no_more(services):
     assert [DONE, SKIPPED, SKIPPED] == [o.outcome for o in outcomes]
     assert "not started: the run was interrupted" == outcomes[1].text
     assert not run.stop.executing
+
+
+# -- a lock that is lost --
+
+GONE = LockLost("the lock is gone", remedy="apply again")
+
+
+async def test_after_a_lost_lock_nothing_more_is_started(services):
+    """Guards that a run which may not write any more does not even begin, and says why."""
+    script = Script({("b", "send"): [GONE]})
+    outcomes = await walk(services, {"a": [], "b": [], "c": [], "d": ["c"]}, script, parallelism=1)
+    assert [DONE, FAILED, SKIPPED, SKIPPED] == [o.outcome for o in outcomes]
+    assert ("the lock is gone", "apply again") == (outcomes[1].text, outcomes[1].remedy)
+    assert ["not started: the lock is gone"] * 2 == [o.text for o in outcomes[2:]]
+    assert {"a", "b"} == {name for name, _ in script.log}
+
+
+async def test_what_was_under_way_when_the_lock_was_lost_is_waited_for(services):
+    """Guards that what a service has begun is followed to its end."""
+    script = Script({("a", "send"): [GONE]})
+    script.gates["b"] = asyncio.Event()
+
+    def open_gate(event: Event) -> None:
+        if isinstance(event, ActionFinished) and event.action.id == "a":
+            script.gates["b"].set()
+
+    outcomes = await walk(services, {"a": [], "b": []}, script, listener=open_gate)
+    assert [FAILED, DONE] == [o.outcome for o in outcomes]
+
+
+@pytest.mark.parametrize("steps", [{"verify": [GONE]}, {"send": [LOST], "verify": [GONE]}])
+async def test_a_lock_lost_after_sending_leaves_the_outcome_open(services, steps):
+    """Guards that what was sent is not called failed, and is not sent again."""
+    outcome, taken = await one(services, **steps)
+    assert INCONCLUSIVE == outcome.outcome
+    assert 1 == taken.count("send")
