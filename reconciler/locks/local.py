@@ -14,13 +14,15 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from reconciler.clock import Clock
 from reconciler.errors import LockFailed, LockHeld
 from reconciler.locks.holder import LockHolder, file_name
 from reconciler.locks.lock import held, lost, wait_for
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = ["FOLDER", "LocalLock", "find_local", "force_unlock_local"]
 
@@ -81,7 +83,7 @@ class LocalLock:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-        except Timeout:
+        except TimeoutError:  # what the library raises is one
             return held(self._wanted.estate, await self.holder(), "local")
         except (OSError, NotImplementedError) as error:
             raise _failed(self._path, error) from error
@@ -118,7 +120,7 @@ def force_unlock_local(holder: LockHolder, *, folder: Path = FOLDER) -> None:
     try:
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except TimeoutError:  # what the library raises is one
             if holder.host == socket.gethostname():
                 raise _alive(holder) from None
             path.unlink(missing_ok=True)
@@ -140,6 +142,8 @@ def _alive(holder: LockHolder) -> LockHeld:
 
 
 def _os_lock(path: Path) -> FileLock:
+    from filelock import FileLock  # noqa: PLC0415 - costs start-up time, also where nothing locks
+
     # Without locks of the operating system the library would fall back to a file that outlives
     # its process; better none, and said so.
     return FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
