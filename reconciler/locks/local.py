@@ -81,7 +81,7 @@ class LocalLock:
 
     async def _attempt(self) -> LockHeld | None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            _make(self._folder)
             self._lock.acquire(timeout=0)
         except TimeoutError:  # what the library raises is one
             return held(self._wanted.estate, await self.holder(), "local")
@@ -131,6 +131,16 @@ def force_unlock_local(holder: LockHolder, *, folder: Path = FOLDER) -> None:
         raise _failed(path, error) from error
     finally:
         lock.release()
+
+
+def _make(folder: Path) -> None:
+    """Make the folder for this user only; Git ignores ``.reconciler``, as other tools' folders."""
+    if folder.parent.name == FOLDER.parent.name:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note = folder.parent / ".gitignore"
+        if not note.exists():
+            note.write_text("*\n", encoding="ascii")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _alive(holder: LockHolder) -> LockHeld:

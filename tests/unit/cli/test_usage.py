@@ -50,6 +50,14 @@ HEAVY = ("httpx", "pydantic", "yaml", "jsonschema", "asyncio", "aiohttp", "azure
         (["init", "--ci", "gitlab"], "'gitlab' is not one of github, azure, both, none"),
         (["emulator", "--port", "70000"], "'70000' is not a port"),
         (["emulator", "--speed", "warp"], "'warp' is not one of instant, fast, real"),
+        (["apply", "x", "--lock-timeout", "soon"], "'soon' is not a time such as 30s, 5m or 1h"),
+        (["apply", "x", "--lock-timeout", "-5s"], "--lock-timeout: expected one argument"),
+        (["apply", "x", "--lock-timeout", "infs"], "'infs' is not a time"),
+        (["apply", "x", "--lock", "azblob://contoso"], "neither local nor azblob://ACCOUNT/CONT"),
+        (["apply", "x", "--lock", "azblob://contoso/locks", "--no-lock"], "not allowed with"),
+        (["plan", "x", "--lock", "local"], "unknown flag --lock"),
+        (["force-unlock"], "ID"),
+        (["force-unlock", "../x"], "'../x' is no lock's id"),
         (["grpah", "x"], "did you mean graph?"),
     ],
 )
@@ -112,6 +120,21 @@ def test_files_may_stand_on_both_sides_of_the_flags():
     """People append a file to a command line they have."""
     args = parse(["plan", "a.yaml", "--quiet", "b.yaml"])
     assert ["a.yaml", "b.yaml"] == [str(p) for p in args.paths]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("2m", 120), ("1h", 3600), ("45", 45), ("1.5m", 90), ("0", 0)],
+)
+def test_a_time_to_wait_has_a_unit_or_is_in_seconds(text, seconds):
+    """As --lock-timeout is written elsewhere."""
+    assert seconds == parse(["apply", "x", "--lock-timeout", text]).lock_timeout
+
+
+def test_by_default_an_apply_locks_here_and_waits_for_nobody():
+    """The defaults that the reference states."""
+    args = parse(["apply", "x"])
+    assert ("local", False, 0.0) == (args.lock, args.no_lock, args.lock_timeout)
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["plan", "--help"]])

@@ -142,6 +142,8 @@ async def test_the_note_is_for_this_user_only(folder):
     await lock.acquire(timeout_s=0, on_wait=nobody_told)
     modes = {p.suffix: stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()}
     assert {".lock": 0o600, ".json": 0o600} == modes
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+    assert "*\n" == (folder.parent / ".gitignore").read_text()
     await lock.release()
 
 
