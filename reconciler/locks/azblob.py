@@ -45,6 +45,7 @@ _TRIES = 3
 _LOOKS = 20
 _LOOK_S = 0.1
 _RELEASE_S = 10.0
+_LONGEST_REASON = 300
 
 
 class BlobLock:
@@ -286,7 +287,11 @@ def _reason(error: BaseException) -> str:
     """Say what went wrong in one line; never more than status and code of what a service sent."""
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         return f"{error.status_code} {_code(error) or error.reason or ''}".strip()
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+    if isinstance(error, ClientAuthenticationError):
+        return f"no token from azure-identity: {text}"
+    return f"{type(error).__name__}: {text}"
 
 
 def _failed(target: BlobTarget, error: AzureError) -> LockFailed:
@@ -296,10 +301,15 @@ def _failed(target: BlobTarget, error: AzureError) -> LockFailed:
             f"make it once: az storage container create --name {target.container} "
             f"--account-name {target.name} --auth-mode login"
         )
-    elif status in {401, 403} or isinstance(error, ClientAuthenticationError):
+    elif status in {401, 403}:
         remedy = (
-            "give the caller the role Storage Blob Data Contributor on the container, or set "
-            "AZURE_STORAGE_CONNECTION_STRING; --auth says how to sign in"
+            "give the caller the role Storage Blob Data Contributor on the container, or choose "
+            "another with --auth or AZURE_STORAGE_CONNECTION_STRING"
+        )
+    elif isinstance(error, ClientAuthenticationError):
+        remedy = (
+            "sign in (for instance az login), choose another credential with --auth, or set "
+            "AZURE_STORAGE_CONNECTION_STRING"
         )
     else:
         remedy = "check the name of the account and the network, then apply again"
