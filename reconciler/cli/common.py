@@ -148,8 +148,8 @@ def plan_file_of(args: Namespace) -> Path | None:
             remedy=f"run: reconciler {name} {found[0]}",
         )
     for attribute, flag in PLANNING_FLAGS.items():
-        # A cap of 0 is given too.
-        if getattr(args, attribute, None) not in (None, []):
+        given = getattr(args, attribute, None)
+        if given is not None and given is not False and given != []:  # a cap of 0 is given too
             raise UsageError(
                 f"argument {flag}: the plan is already made and is taken as it is",
                 remedy=f"give {flag} to reconciler plan, or {name} the spec instead",
