@@ -30,7 +30,7 @@ from reconciler.live.models import Definition, LiveItem, LiveStageItem
 from reconciler.live.pipelines import read_operations, read_stage_items
 from reconciler.live.scope import ScopePattern, StageSide, pairs_to_read
 from reconciler.plan.actions import Action, Deploy, Pattern
-from reconciler.plan.deployments import MAX_ITEMS, deploy_order
+from reconciler.plan.deploy_order import MAX_ITEMS, deploy_order
 from reconciler.words import count
 
 __all__ = ["DeployHandler"]
