@@ -681,6 +681,7 @@ async def apply_plan(
             bindings=dict(plan.bindings),
             journal=journal,
             stop=settings.stop,
+            reads=settings.reads,
         )
         outcomes = await execute(run, parallelism=settings.parallelism, listener=listener)
         if settings.stop.requested:

@@ -8,6 +8,8 @@ user of deepdiff.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -35,14 +37,26 @@ _YAML_SUFFIXES = (".yml", ".yaml")
 
 @dataclass(frozen=True, slots=True)
 class FileDifference:
-    """A part that differs. ``paths`` names the first changed places, for people."""
+    """A part that differs.
+
+    ``paths`` names the first changed places, for people. ``places`` digests every changed place
+    with its value on either side: the same place digests alike as long as neither side moves.
+    """
 
     path: str
     paths: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Write it as ``notebook-content.py: line 3``."""
         return f"{self.path}: {', '.join(self.paths)}" if self.paths else self.path
+
+    def to_ignore(self) -> tuple[str, ...]:
+        """Write the changed places as ``ignore`` takes them: ``report.json:/config``."""
+        pointers = [p for p in self.paths if p.startswith("/")]
+        if not pointers or len(pointers) != len(self.paths):
+            return (self.path,)
+        return tuple(f"{self.path}:{p}" for p in pointers)
 
 
 def logical_id_of(object_id: str) -> str:
@@ -110,9 +124,11 @@ def compare_definitions(
     for path in sorted(source.parts.keys() | target.parts.keys()):
         rules = [r for r in ignore if r.covers(path)]
         if path not in target.parts:
-            found: FileDifference | None = FileDifference(path, ("only in source",))
+            place = _place(path, b"", source_ids.apply(source.parts[path]))
+            found: FileDifference | None = FileDifference(path, ("only in source",), (place,))
         elif path not in source.parts:
-            found = FileDifference(path, ("only in target",))
+            place = _place(path, target_ids.apply(target.parts[path]), b"")
+            found = FileDifference(path, ("only in target",), (place,))
         elif target.parts[path] == source.parts[path]:
             continue
         else:
@@ -137,8 +153,9 @@ def _compare_part(
     if before == after:
         return None
     old, new = _parse(path, before), _parse(path, after)
+    as_text = FileDifference(path, _first_lines(before, after), (_place(path, before, after),))
     if old is None or new is None:
-        return FileDifference(path, _first_lines(before, after))
+        return as_text
     if path.rsplit("/", 1)[-1] == ".platform":
         ignore = (*ignore, _LOGICAL_ID)
     for rule in ignore:
@@ -146,9 +163,24 @@ def _compare_part(
     try:
         if _same(old, new):
             return None
-        return FileDifference(path, _changed_paths(old, new))
+        changed = _changed_paths(old, new)
     except RecursionError:
-        return FileDifference(path, _first_lines(before, after))
+        return as_text
+    pointers = sorted(changed.keys() - {""})
+    more = len(pointers) - _MAX_PATHS
+    return FileDifference(
+        path,
+        (*pointers[:_MAX_PATHS], *((f"and {more} more",) if more > 0 else ())),
+        tuple(_place(f"{path}:{p}", *values) for p, values in sorted(changed.items())),
+    )
+
+
+def _place(where: str, before: bytes, after: bytes) -> str:
+    """Digest a changed place with both its values, short enough to stand in a note."""
+    digest = hashlib.blake2b(digest_size=6)
+    for field in (where.encode(), before, after):
+        digest.update(len(field).to_bytes(8, "big") + field)
+    return base64.urlsafe_b64encode(digest.digest()).decode()
 
 
 _LOGICAL_ID = IgnoredPath(".platform", "/config/logicalId")
@@ -208,17 +240,25 @@ def _first_lines(before: bytes, after: bytes) -> tuple[str, ...]:
     return (f"line {min(len(old), len(new)) + 1}",)
 
 
-def _changed_paths(old: object, new: object) -> tuple[str, ...]:
-    """Name the changed places as JSON pointers, which ``ignore`` takes as they stand."""
+def _changed_paths(old: object, new: object) -> dict[str, tuple[bytes, bytes]]:
+    """Name the changed places as JSON pointers, which ``ignore`` takes as they stand.
+
+    Returns:
+        The values on both sides, by pointer.
+    """
     from deepdiff import DeepDiff  # noqa: PLC0415 - slow to import, needed only for differences
 
     # Without a threshold two very different values would only be told as a change of the whole.
     found = DeepDiff(old, new, view="tree", ignore_order=False, threshold_to_diff_deeper=0)
-    paths = sorted(
-        {_pointer(e.path(output_format="list")) for group in found.values() for e in group} - {""}
-    )
-    more = len(paths) - _MAX_PATHS
-    return (*paths[:_MAX_PATHS], *((f"and {more} more",) if more > 0 else ()))
+    return {
+        _pointer(e.path(output_format="list")): (_canonical(e.t1), _canonical(e.t2))
+        for group in found.values()
+        for e in group
+    }
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
 
 
 def _pointer(steps: Sequence[object]) -> str:

@@ -20,6 +20,7 @@ from reconciler.journal.write import Journal, NoJournal
 from reconciler.live.places import devops_root
 from reconciler.plan.actions import Action
 from reconciler.plan.plan import Plan
+from reconciler.provenance import Trailer
 from reconciler.spec.models import Estate, SecretRef
 
 __all__ = ["Run"]
@@ -34,6 +35,9 @@ class Run:
         bindings: live id by address; actions that make something add to it.
         initialized: what initialise asked for, by workspace address, in this run.
         newest_operation: id of the newest deployment of this run, by pipeline address.
+        source_commits: the commit a deployment's source stands at, by action id.
+        compared: digests of the places that differ before a deployment, by action id.
+        reads: the most reads of one action under way at once.
         begun: ids of actions of several steps that this run has started with.
         made: ids of actions whose request the service took in this run, where that matters.
         journal: what the run notes for the one after it.
@@ -52,11 +56,18 @@ class Run:
     import_ids: dict[str, int] = field(default_factory=dict)
     sent_hashes: dict[str, str] = field(default_factory=dict)
     deployed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    source_commits: dict[str, str] = field(default_factory=dict)
+    compared: dict[str, frozenset[str]] = field(default_factory=dict)
+    reads: int = 8
     made: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
     journal: Journal = field(default_factory=NoJournal)
     stop: Stop = field(default_factory=Stop)
     progress: Callable[[Action, str], None] = lambda _action, _text: None
+
+    def trailer(self, source: str | None, compared: frozenset[str] = frozenset()) -> Trailer:
+        """Return what a note or comment of this run ends in."""
+        return Trailer(self.estate.metadata.name, self.journal.run_id, source, compared)
 
     @property
     def fabric(self) -> FabricClient:

@@ -79,11 +79,12 @@ def _connection(wire: GitConnection) -> LiveBinding:
             f"the service answered an unknown git connection state {wire.git_connection_state!r}",
             remedy="upgrade this tool; until then nothing is planned for the workspace",
         ) from e
-    details = wire.git_provider_details
+    details, sync = wire.git_provider_details, wire.git_sync_details
     return LiveBinding(
         state=state,
         target=to_target(details) if details else None,
-        head=wire.git_sync_details.head or None if wire.git_sync_details else None,
+        head=sync.head or None if sync else None,
+        synced=sync.last_sync_time.isoformat() if sync and sync.last_sync_time else None,
     )
 
 
@@ -190,6 +191,7 @@ async def read_binding(
         credentials_missing=missing,
         partial=partial,
         status=seen,
+        synced=binding.synced,
     )
 
 

@@ -257,6 +257,7 @@ class LiveBinding:
     the workspace is synced to no commit and has no ``status`` until an update succeeds.
     ``content`` is read only where the binding in the spec is still to be made, or is partial.
     ``relations`` is None where they were not read: a preview API, read with ``--beta`` only.
+    ``synced`` is when the workspace was last synchronised, in ISO form and UTC.
     """
 
     state: ConnectionState
@@ -269,6 +270,7 @@ class LiveBinding:
     status: LiveStatus | None = None
     content: TargetContent | None = None
     relations: tuple[LiveRelation, ...] | None = None
+    synced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,10 @@ class LiveStageItem:
 
 @dataclass(frozen=True, slots=True)
 class LiveOperation:
-    """A deployment operation from the pipeline's history (20 at most)."""
+    """A deployment operation from the pipeline's history (20 at most).
+
+    ``steps`` is the status of each item's step by source item id; None where it was not needed.
+    """
 
     id: str
     status: str
@@ -336,6 +341,8 @@ class LiveOperation:
     target_stage_id: str | None
     note: str | None
     ended: str | None
+    started: str | None = None
+    steps: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +402,9 @@ class Snapshot:
     addresses; a missing key means: looked for and not visible to this caller. ``caller_is_app``
     tells a service principal or managed identity from a person; None: the token does not say.
     ``visible_workspaces`` maps every visible workspace name to its id; ``without_capacity`` holds
-    the ids of those that stand on none. ``folders`` and ``definitions`` are keyed by item id.
+    the ids of those that stand on none, ``capacity_ids`` the capacity of each of the others.
+    ``definitions`` is keyed by item id, ``source_bindings`` by workspace id: bindings that were
+    read only as evidence.
     With a ``preview`` the bindings it names are as they will be once merged, all else is as it is.
     """
 
@@ -406,11 +415,13 @@ class Snapshot:
     connections: tuple[LiveConnection, ...] | None = None
     visible_workspaces: Mapping[str, str] = field(default_factory=dict)
     without_capacity: frozenset[str] = frozenset()
+    capacity_ids: Mapping[str, str] = field(default_factory=dict)
     workspaces: Mapping[Address, LiveWorkspace] = field(default_factory=dict)
     bindings: Mapping[Address, LiveBinding] = field(default_factory=dict)
     repositories: Mapping[Address, LiveRepository] = field(default_factory=dict)
     pipelines: Mapping[Address, LivePipeline] = field(default_factory=dict)
     definitions: Mapping[str, Definition] = field(default_factory=dict)
+    source_bindings: Mapping[str, LiveBinding] = field(default_factory=dict)
     unreadable: Mapping[Address, Unreadable] = field(default_factory=dict)
     requests: Mapping[str, int] = field(default_factory=dict)
     preview: Preview | None = None

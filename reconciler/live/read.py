@@ -8,15 +8,16 @@ Requests: one list each for workspaces, and for capacities, connections and pipe
 spec speaks of them; per binding one connection, one status, one for credentials where managed,
 one for relations with ``--beta``;
 per pipeline one, one per stage that deploys, one for operations, one for roles where managed;
-per pair of items to compare two definitions; two per workspace that loses items;
-per project one list, per repository up to three.
+per pair of items to compare two definitions (with ``--beta`` one export per workspace), and for
+those that have none what :mod:`reconciler.live.evidence` reads; two per workspace that loses
+items; per project one list, per repository up to three.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from reconciler.clients.azdo.models import Repository
@@ -31,8 +32,10 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.ids import Address, address, split_address
+from reconciler.live.definitions import read_definitions
+from reconciler.live.evidence import open_history, read_source_binding, unread_sources
 from reconciler.live.git import read_binding, read_content, read_relations
-from reconciler.live.items import read_definition, read_items
+from reconciler.live.items import read_items
 from reconciler.live.models import (
     ChangeType,
     ConnectionState,
@@ -110,11 +113,13 @@ async def read_estate(
         connections=reader.connections,
         visible_workspaces={w.display_name: w.id for w in reader.listed_workspaces},
         without_capacity=frozenset(w.id for w in reader.listed_workspaces if w.capacity_id is None),
+        capacity_ids={w.id: w.capacity_id for w in reader.listed_workspaces if w.capacity_id},
         workspaces=reader.workspaces,
         bindings=reader.bindings,
         repositories=reader.repositories,
         pipelines=reader.pipelines,
         definitions=reader.definitions,
+        source_bindings=reader.source_bindings,
         unreadable=reader.unreadable,
         requests=dict(services.requests),
     )
@@ -133,6 +138,17 @@ def _may_lose(git: GitSpec, status: LiveStatus | None) -> bool:
 
 def _is_repository(where: Address) -> bool:
     return split_address(where)[0] == "repositories"
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A deployment between two filled stages, and the pairs whose definitions it compares."""
+
+    pipeline: Address
+    stages: tuple[str, str]
+    source_id: str
+    target_id: str
+    pairs: Sequence[tuple[str, str]]
 
 
 class _Reader:
@@ -161,6 +177,7 @@ class _Reader:
         self.repositories: dict[Address, LiveRepository] = {}
         self.pipelines: dict[Address, LivePipeline] = {}
         self.definitions: dict[str, Definition] = {}
+        self.source_bindings: dict[str, LiveBinding] = {}
         self.unreadable: dict[Address, Unreadable] = {}
 
     async def run(self) -> None:
@@ -178,7 +195,7 @@ class _Reader:
             *(self._read_workspace(s, by_id, by_name) for s in self._estate.workspaces),
             *(self._read_pipeline(s, listed_pipelines) for s in self._estate.pipelines),
         )
-        await self._read_deployments()
+        await asyncio.gather(self._read_deployments(), self._read_regions())
 
     async def _try(self, where: Address, what: str, read: Callable[[], Awaitable[T]]) -> T | None:
         """Run one read under the bound; a failure marks the address and returns None."""
@@ -227,7 +244,11 @@ class _Reader:
             s.workspace is not None and not isinstance(s.workspace, str) and s.workspace.capacity
             for s in stages
         )
-        if not named:
+        if named:
+            await self._list_all_capacities()
+
+    async def _list_all_capacities(self) -> None:
+        if self.capacities is not None or address("capacities") in self.unreadable:
             return
         found = await self._try(
             address("capacities"), "list capacities", self._fabric.capacities.list
@@ -236,6 +257,29 @@ class _Reader:
             self.capacities = tuple(
                 LiveCapacity(c.id, c.display_name, c.sku, c.region, c.state) for c in found
             )
+
+    async def _read_regions(self) -> None:
+        """List capacities where a deployment without consent might cross regions.
+
+        Only stages on different capacities can; a list that is refused leaves it to the service.
+        """
+        capacity_ids = {w.id: w.capacity_id for w in self.listed_workspaces}
+        for spec in self._estate.pipelines:
+            live = self.pipelines.get(pipeline_address(spec))
+            stages = (
+                {
+                    s.name: live_stage
+                    for s, live_stage in zip(spec.stages, live.stages, strict=False)
+                }
+                if live
+                else {}
+            )
+            for deployment in spec.deployments:
+                ends = [stages.get(n) for n in (deployment.from_, deployment.to)]
+                held = {capacity_ids.get(s.workspace_id or "") for s in ends if s is not None}
+                if not deployment.allow_cross_region and len(held - {None}) > 1:
+                    await self._list_all_capacities()
+                    return
 
     async def _list_connections(self) -> None:
         gits = [w.git for w in self._estate.workspaces if w.git is not None]
@@ -430,8 +474,30 @@ class _Reader:
 
     async def _read_deployments(self) -> None:
         """Read what comparing stages by definition needs: items with folders, definitions."""
-        wanted: dict[str, str] = {}
-        stages: set[str] = set()
+        compared = list(self._compared())
+        wanted = {
+            item_id: workspace_id
+            for c in compared
+            for pair in c.pairs
+            for item_id, workspace_id in zip(pair, (c.source_id, c.target_id), strict=True)
+        }
+        known = {w.id: where for where, w in self.workspaces.items()}
+        names_by_id = {w.id: w.display_name for w in self.listed_workspaces}
+        self.definitions, _ = await asyncio.gather(
+            read_definitions(self._fabric, wanted, bound=self._bound, beta=self._beta),
+            asyncio.gather(
+                *(
+                    self._read_stage_workspace(
+                        i, known.get(i) or address("workspaces", names_by_id.get(i, i))
+                    )
+                    for i in sorted(set(wanted.values()))
+                )
+            ),
+        )
+        await self._read_evidence(compared, {i: Address(f"{a}/git") for i, a in known.items()})
+
+    def _compared(self) -> Iterator[_Compared]:
+        """Find the deployments that compare definitions, with the pairs they compare."""
         for spec in self._estate.pipelines:
             live = self.pipelines.get(pipeline_address(spec))
             if live is None or len(live.stages) != len(spec.stages):
@@ -444,29 +510,43 @@ class _Reader:
                     continue
                 source = live.stages[names.index(deployment.from_)]
                 target = live.stages[names.index(deployment.to)]
+                here, there = (
+                    StageSide(s.workspace_id, live.items.get(s.id, ())) for s in (source, target)
+                )
+                if target.order < source.order:
+                    here, there = here.backward(), there.backward()
                 pairs = pairs_to_read(
-                    StageSide(source.workspace_id, live.items.get(source.id, ())),
-                    StageSide(target.workspace_id, live.items.get(target.id, ())),
-                    scope_of(deployment),
-                    patterns_of(deployment.exclude),
+                    here, there, scope_of(deployment), patterns_of(deployment.exclude)
                 )
-                if not pairs or source.workspace_id is None or target.workspace_id is None:
-                    continue
-                stages |= {source.workspace_id, target.workspace_id}
-                for source_id, target_id in pairs:
-                    wanted[source_id] = source.workspace_id
-                    wanted[target_id] = target.workspace_id
-        known = {w.id: where for where, w in self.workspaces.items()}
-        names_by_id = {w.id: w.display_name for w in self.listed_workspaces}
-        await asyncio.gather(
-            *(
-                self._read_stage_workspace(
-                    i, known.get(i) or address("workspaces", names_by_id.get(i, i))
+                if pairs and source.workspace_id is not None and target.workspace_id is not None:
+                    yield _Compared(
+                        pipeline_address(spec),
+                        (source.id, target.id),
+                        source.workspace_id,
+                        target.workspace_id,
+                        pairs,
+                    )
+
+    async def _read_evidence(
+        self, compared: Sequence[_Compared], bindings: Mapping[str, Address]
+    ) -> None:
+        """Read what tells of items without definitions; ``bindings`` by workspace id."""
+        for entry in compared:
+            unread = unread_sources(entry.pairs, self.definitions)
+            if not unread:
+                continue
+            known = self.bindings.get(bindings.get(entry.source_id, address("workspaces")))
+            if known is None and entry.source_id not in self.source_bindings:
+                async with self._bound:
+                    found = await read_source_binding(self._fabric, entry.source_id)
+                if found is not None:
+                    self.source_bindings[entry.source_id] = found
+            live = self.pipelines[entry.pipeline]
+            async with self._bound:
+                operations = await open_history(
+                    self._fabric, live.id, live.operations or (), entry.stages, unread
                 )
-                for i in sorted(stages)
-            ),
-            *(self._read_definition(w, item) for item, w in wanted.items()),
-        )
+            self.pipelines[entry.pipeline] = replace(live, operations=operations)
 
     async def _read_stage_workspace(self, workspace_id: str, where: Address) -> None:
         """Read the items of a stage's workspace; ``where`` is its address in spec or service."""
@@ -474,10 +554,6 @@ class _Reader:
             self.workspaces[where] = LiveWorkspace(id=workspace_id, name=split_address(where)[-1])
         if self.workspaces[where].items is None:
             await self._read_items_of(where, workspace_id)
-
-    async def _read_definition(self, workspace_id: str, item_id: str) -> None:
-        async with self._bound:
-            self.definitions[item_id] = await read_definition(self._fabric, workspace_id, item_id)
 
 
 def _is_pipeline(pipeline: Pipeline, spec: PipelineSpec) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from reconciler.live.models import LiveItem, LiveStageItem
@@ -52,6 +52,11 @@ class StageSide:
     workspace_id: str | None
     items: tuple[LiveStageItem, ...]
     workspace_items: tuple[LiveItem, ...] = ()
+
+    def backward(self) -> StageSide:
+        """Return the stage as a deployment backward sees it: pairs point the other way."""
+        turned = tuple(replace(i, source_id=i.target_id, target_id=i.source_id) for i in self.items)
+        return replace(self, items=turned)
 
 
 def in_scope(

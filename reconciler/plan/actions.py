@@ -91,7 +91,8 @@ class ItemChange(_Model):
 
     ``change`` is Added, Modified or Deleted for git actions, and in a merge preview also Renamed
     or Moved; New or Different for deployments. ``conflict`` is set where both sides changed.
-    ``detail`` names the first differing paths.
+    ``detail`` names the first differing paths; ``paths`` are the differing places in the form a
+    spec's ``ignore`` takes.
     """
 
     type: str
@@ -99,6 +100,7 @@ class ItemChange(_Model):
     change: str
     conflict: str | None = None
     detail: str | None = None
+    paths: tuple[str, ...] = ()
 
 
 class Pattern(_Model):

@@ -12,12 +12,21 @@ from reconciler.diff.deployments import (
 )
 from reconciler.ids import Address
 from reconciler.live.scope import in_scope, patterns_of, scope_of
-from reconciler.plan.actions import Deploy, ItemChange, ItemRef, Pattern, ResyncGit, UpdateFromGit
+from reconciler.plan.actions import (
+    Action,
+    Deploy,
+    ItemChange,
+    ItemRef,
+    Pattern,
+    ResyncGit,
+    UpdateFromGit,
+)
 from reconciler.plan.deploy_order import MAX_ITEMS, deploy_order
-from reconciler.plan.deployment_entries import DeploymentEntry
+from reconciler.plan.deployment_entries import DeploymentEntry, evidence_of
 from reconciler.plan.draft import Draft, git_of
 from reconciler.plan.plan import DriftEntry, HeldEntry
 from reconciler.plan.workspaces import capacity_id
+from reconciler.provenance import NOTE_LIMIT, fit, length
 from reconciler.spec.models import StageWorkspace
 from reconciler.words import count
 
@@ -34,6 +43,28 @@ __all__ = [
 _BRINGS = (UpdateFromGit, ResyncGit, Deploy)
 
 
+def _crosses_regions(draft: Draft, at: DeploymentEntry) -> bool:
+    """Refuse what the service would refuse: another region without consent.
+
+    Source: deploymentPipelines.json allowCrossRegionDeployment, spec. Regions are compared only
+    where both capacities are visible.
+    """
+    if at.spec.allow_cross_region or at.live_source is None or at.live_target is None:
+        return False
+    stages = (at.live_source, at.live_target)
+    regions = [draft.region_of(s.workspace_id) for s in stages]
+    if None in regions or regions[0] == regions[1]:
+        return False
+    draft.error(
+        "cross_region",
+        f"{at.source.name} is in {regions[0]} and {at.target.name} in {regions[1]}.",
+        "A deployment would move content to another region. Set allowCrossRegion: true to allow "
+        "it, or give both workspaces capacities of one region.",
+        at.where,
+    )
+    return True
+
+
 def _op(
     draft: Draft,
     at: DeploymentEntry,
@@ -42,6 +73,8 @@ def _op(
     announced: tuple[tuple[str, str], ...] | None = None,
     creates: StageWorkspace | None = None,
 ) -> Deploy | None:
+    if _crosses_regions(draft, at):
+        return None
     capacity = None
     if creates is not None and creates.capacity is not None:
         capacity = capacity_id(draft, creates.capacity, at.where)
@@ -62,12 +95,28 @@ def _op(
         exclude=tuple(Pattern(type=p.type, name=p.name) for p in patterns_of(at.spec.exclude)),
         compare=at.spec.compare,
         unproven=at.spec.unproven,
-        note=at.spec.note,
+        note=_note(draft, at),
         allow_cross_region=at.spec.allow_cross_region,
         create_workspace=creates.name if creates else None,
         create_capacity_id=capacity,
         whole=_is_backward(at),
     )
+
+
+def _note(draft: Draft, at: DeploymentEntry) -> str | None:
+    """Return the note, cut to what the trailer of the apply leaves of the service's limit."""
+    if at.spec.note is None:
+        return None
+    note, cut = fit(at.spec.note, draft.estate.metadata.name, NOTE_LIMIT)
+    if cut:
+        draft.warn_once(
+            "note_cut",
+            f"The note is cut to {length(note)} characters.",
+            f"The service takes {NOTE_LIMIT:,}, and the end says which estate, run and commit the "
+            "deployment came from. Shorten the note.",
+            at.where,
+        )
+    return note
 
 
 def _is_backward(at: DeploymentEntry) -> bool:
@@ -169,7 +218,9 @@ def _newest_operation(at: DeploymentEntry) -> str | None:
 def verdict_items(verdicts: Sequence[ItemVerdict]) -> tuple[ItemChange, ...]:
     """Write verdicts as a plan's items, each with the evidence."""
     return tuple(
-        ItemChange(type=v.type, name=v.name, change=v.state.value, detail=v.evidence or None)
+        ItemChange(
+            type=v.type, name=v.name, change=v.state.value, detail=v.evidence or None, paths=v.paths
+        )
         for v in verdicts
     )
 
@@ -204,7 +255,7 @@ def plan_known(
         return
     if _is_backward(at) and not _backward_allowed(draft, at):
         return
-    _drift(draft, at, why, verdict_items(needed))
+    _classed_drift(draft, at, why, needed)
     size = len(needed) if _is_backward(at) else MAX_ITEMS  # a backward one sends no list
     batches = [needed[i : i + size] for i in range(0, len(needed), size)]
     for number, batch in enumerate(batches, start=1):
@@ -272,34 +323,51 @@ def _backward_allowed(draft: Draft, at: DeploymentEntry) -> bool:
     return False
 
 
+def _predicted(
+    at: DeploymentEntry, diff: DeploymentDiff, bringing: Sequence[Action]
+) -> dict[tuple[str, str], ItemChange]:
+    """Return what differs now, and what the actions before may make differ, by type and name."""
+    needed = diff.needed(unproven=at.spec.unproven == "deploy")
+    predicted = {(v.type, v.name): v for v in verdict_items(needed)}
+    scope, exclude = scope_of(at.spec), patterns_of(at.spec.exclude)
+    for action in bringing:
+        for item in action.items:
+            left = item.change == "Deleted" or at.ignores.item(item.type, item.name)
+            if left or not in_scope(item.type, item.name, scope, exclude):
+                continue
+            change = ItemState.NEW if item.change in ("Added", "New") else ItemState.DIFFERENT
+            found = ItemChange(
+                type=item.type,
+                name=item.name,
+                change=change.value,
+                detail=f"incoming with {action.kind}",
+            )
+            predicted.setdefault((item.type, item.name), found)
+    if any(a.op.kind != "deployment.deploy" for a in bringing):
+        for verdict in diff.verdicts:
+            if verdict.on_record:
+                # The sync moves the commit, and no record tells which items it changed.
+                found = ItemChange(
+                    type=verdict.type,
+                    name=verdict.name,
+                    change=ItemState.DIFFERENT.value,
+                    detail="judged by commits alone, and another one is incoming",
+                )
+                predicted.setdefault((verdict.type, verdict.name), found)
+    return predicted
+
+
 def plan_predicted(
     draft: Draft, at: DeploymentEntry, diff: DeploymentDiff, after: list[str], *, held: str | None
 ) -> None:
     """Plan a deployment whose source an earlier action changes first."""
-    needed = diff.needed(unproven=at.spec.unproven == "deploy")
-    predicted = {(v.type, v.name): v for v in verdict_items(needed)}
-    exact = True
-    scope, exclude = scope_of(at.spec), patterns_of(at.spec.exclude)
     changing = [draft.actions[i] for i in source_actions(draft, at)]
-    for action in changing:
-        if isinstance(action.op, _BRINGS):
-            exact = exact and bool(action.items)
-            for item in action.items:
-                left = item.change == "Deleted" or at.ignores.item(item.type, item.name)
-                if not left and in_scope(item.type, item.name, scope, exclude):
-                    predicted.setdefault(
-                        (item.type, item.name),
-                        ItemChange(
-                            type=item.type,
-                            name=item.name,
-                            change="New" if item.change in ("Added", "New") else "Different",
-                            detail=f"incoming with {action.kind}",
-                        ),
-                    )
-    brings = any(isinstance(a.op, _BRINGS) for a in changing)
-    if not brings:
+    bringing = [a for a in changing if isinstance(a.op, _BRINGS)]
+    if not bringing:
         plan_known(draft, at, diff, after, held=held)
         return
+    predicted = _predicted(at, diff, bringing)
+    exact = all(a.items for a in bringing)
     if exact and not predicted:
         return
     items = tuple(predicted[k] for k in sorted(predicted))
@@ -340,6 +408,30 @@ def _hold(
     text = f"{why}; {held}, run with --target '{at.where}'"
     draft.held.append(HeldEntry(address=at.where, text=text, items=items))
     draft.drift.append(DriftEntry(address=at.where, cause="held", text=text, items=items))
+
+
+def _classed_drift(
+    draft: Draft, at: DeploymentEntry, why: str, needed: Sequence[ItemVerdict]
+) -> None:
+    """Class what differs by its cause: the target is only blamed where something proves it."""
+    by_proof: dict[str, list[ItemVerdict]] = {}
+    for verdict in needed:
+        by_proof.setdefault(verdict.edited, []).append(verdict)
+    for proof, verdicts in by_proof.items():
+        items = verdict_items(verdicts)
+        if proof:
+            text = (
+                f"{count(len(items), 'item')} of {at.target.name} changed there after their "
+                f"deployment, by hand or in how the service writes them; shown by {proof}"
+            )
+            draft.drift.append(
+                DriftEntry(address=at.where, cause="local", text=text, items=items, planned=True)
+            )
+            continue
+        moved = evidence_of(draft, at).source_moved()
+        if not moved and any(v.state is not ItemState.NEW for v in verdicts):
+            moved = "cause unknown: nothing tells which of the two stages changed"
+        _drift(draft, at, f"{why}; {moved}" if moved else why, items)
 
 
 def _drift(draft: Draft, at: DeploymentEntry, why: str, items: tuple[ItemChange, ...]) -> None:

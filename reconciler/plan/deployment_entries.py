@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reconciler.diff.evidence import NO_EVIDENCE, StageEvidence
 from reconciler.diff.ignore import Ignores
 from reconciler.ids import Address, address, split_address
 from reconciler.live.models import LivePipeline, LiveStage
 from reconciler.live.scope import StageSide
-from reconciler.plan.draft import Draft
+from reconciler.plan.draft import Draft, git_of
 from reconciler.plan.pipelines import stage_workspace_address
 from reconciler.spec.models import DeploymentSpec, PipelineSpec, StageSpec
 from reconciler.spec.resolve import (
@@ -22,11 +23,27 @@ from reconciler.spec.resolve import (
 __all__ = [
     "DeploymentEntry",
     "Entries",
+    "evidence_of",
     "in_cascade_order",
     "named_dependencies",
     "resolve_entry",
     "side_of",
 ]
+
+
+def evidence_of(draft: Draft, entry: DeploymentEntry) -> StageEvidence:
+    """Return what is known of an entry's two stages besides their definitions."""
+    snapshot, source, target = draft.snapshot, entry.live_source, entry.live_target
+    if entry.live is None or source is None or target is None:
+        return NO_EVIDENCE
+    own = snapshot.bindings.get(git_of(entry.source_workspace))
+    there = entry.target_workspace
+    return StageEvidence.of(
+        (source.id, target.id),
+        entry.live.operations or (),
+        source=own or snapshot.source_bindings.get(source.workspace_id or ""),
+        target=snapshot.bindings.get(git_of(there)) if there is not None else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

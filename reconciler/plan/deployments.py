@@ -9,7 +9,8 @@ from reconciler.diff.deployments import (
     compare_stages,
 )
 from reconciler.ids import Address, address_matches
-from reconciler.live.scope import patterns_of, scope_of
+from reconciler.live.models import LivePipeline, LiveStage
+from reconciler.live.scope import StageSide, patterns_of, scope_of
 from reconciler.plan.deployment_actions import (
     plan_known,
     plan_predicted,
@@ -20,12 +21,14 @@ from reconciler.plan.deployment_actions import (
 )
 from reconciler.plan.deployment_entries import (
     DeploymentEntry,
+    evidence_of,
     in_cascade_order,
     named_dependencies,
     resolve_entry,
     side_of,
 )
 from reconciler.plan.draft import Draft, git_of
+from reconciler.plan.residual import report_residual
 from reconciler.plan.workspaces import find_workspace_id
 from reconciler.spec.models import StageWorkspace
 from reconciler.spec.resolve import (
@@ -101,13 +104,13 @@ def _plan_one(draft: Draft, at: DeploymentEntry, waits: list[str], held: str | N
     if at.live_target is None:
         return
     diff = compare_stages(
-        side_of(draft, at.live, at.live_source),
-        side_of(draft, at.live, at.live_target),
+        *_sides(draft, at.live, at.live_source, at.live_target),
         draft.snapshot.definitions,
         scope=scope_of(at.spec),
         exclude=patterns_of(at.spec.exclude),
         compare=at.spec.compare,
         ignore=at.ignores,
+        evidence=evidence_of(draft, at),
     )
     if diff.ignored:
         text = f"{count(len(diff.ignored), 'item')} not deployed"
@@ -115,10 +118,19 @@ def _plan_one(draft: Draft, at: DeploymentEntry, waits: list[str], held: str | N
     if _clashes(draft, at, diff):
         return
     _report_orphans(draft, at, diff)
+    report_residual(draft, at, diff.residual)
     if source_actions(draft, at):
         plan_predicted(draft, at, diff, after, held=held)
     else:
         plan_known(draft, at, diff, after, held=held)
+
+
+def _sides(
+    draft: Draft, pipeline: LivePipeline, source: LiveStage, target: LiveStage
+) -> tuple[StageSide, StageSide]:
+    """Return the two stages, paired in the direction of the deployment."""
+    here, there = side_of(draft, pipeline, source), side_of(draft, pipeline, target)
+    return (here.backward(), there.backward()) if target.order < source.order else (here, there)
 
 
 def _source_is_there(draft: Draft, at: DeploymentEntry) -> bool:

@@ -288,6 +288,11 @@ class Draft:
         """Return a workspace's items with their folders, where they were read."""
         return self._index.items.get(workspace_id or "", ())
 
+    def region_of(self, workspace_id: str | None) -> str | None:
+        """Return the region of a workspace's capacity, where both are known."""
+        capacity = self.capacity(self.snapshot.capacity_ids.get(workspace_id or "", ""))
+        return capacity.region if capacity else None
+
     def ignores(self, address: Address) -> Ignores:
         """Return the ``ignore`` rules at an address."""
         return self._rules.at(address)
@@ -316,6 +321,12 @@ class Draft:
     def warn(self, code: str, summary: str, detail: str, address: Address | None = None) -> None:
         """Record a finding people should know of."""
         self.diagnostics.append(Diagnostic(Severity.WARNING, code, summary, detail, address))
+
+    def warn_once(self, code: str, summary: str, detail: str, address: Address) -> None:
+        """Record a warning that several actions at one address would give alike."""
+        found = Diagnostic(Severity.WARNING, code, summary, detail, address)
+        if found not in self.diagnostics:
+            self.diagnostics.append(found)
 
     def unreadable(self, address: Address) -> Unreadable | None:
         """Return why a resource, or something it is part of, could not be read."""

@@ -42,6 +42,7 @@ DIFFERENCE_CODES = frozenset(
     {
         "backward_into_filled_stage",
         "both_sides_have_content",
+        "cross_region",
         "git_conflict",
         "incoming_blocks_commit",
         "override_not_allowed",

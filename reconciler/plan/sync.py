@@ -11,6 +11,7 @@ from reconciler.live.places import target_of
 from reconciler.plan.actions import CommitToGit, Pattern, UpdateFromGit
 from reconciler.plan.draft import Draft, item_changes
 from reconciler.plan.plan import DriftEntry
+from reconciler.provenance import COMMENT_LIMIT, fit, length
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address
 from reconciler.words import count, short_commit
@@ -24,11 +25,21 @@ _COMMITS = ("commit", "both")
 def commit_op(draft: Draft, spec: WorkspaceSpec, git: GitSpec, workspace: Address) -> CommitToGit:
     """Build the commit the spec asks for, with a comment people can trace."""
     commit = git.sync.commit
-    comment = commit.comment or f"{spec.name or spec.id}: commit by {draft.estate.metadata.name}"
+    estate = draft.estate.metadata.name
+    wanted = commit.comment or f"{spec.name or spec.id}: commit by {estate}"
+    comment, cut = fit(wanted, estate, COMMENT_LIMIT)
+    if cut and commit.comment is not None:
+        draft.warn_once(
+            "comment_cut",
+            f"The commit comment is cut to {length(comment)} characters.",
+            f"The service takes {COMMENT_LIMIT}, and the end says which estate and run the commit "
+            "came from. Shorten sync.commit.comment.",
+            git_address(spec),
+        )
     patterns = tuple(Pattern(type=p.type, name=p.name) for p in commit.items)
     return CommitToGit(
         workspace=workspace,
-        comment=comment[:300],
+        comment=comment,
         patterns=patterns if commit.mode == "Selective" else None,
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from reconciler.plan.plan import Plan
+from reconciler.plan.residual import ignore_entries
 from reconciler.render.as_text import render_difference, render_findings, render_unknown
 from reconciler.render.terminal import PLAIN, Paint, escape, shorten
 from reconciler.render.view import left_alone
@@ -109,19 +110,25 @@ def _remaining(result: ApplyEnd, after: Plan, paint: Paint, *, quiet: bool) -> I
         lines += [f"  · {escape(h.address)}: {escape(h.text)}" for h in after.held]
         if lines:
             yield from (paint.bold("What remains"), *lines, "")
-        yield from _residual(result, paint)
+        yield from _residual(result, after, paint)
     yield from render_unknown(after, paint)
     found = render_findings(after.diagnostics, paint=paint, errors_only=quiet)
     if found:
         yield found
 
 
-def _residual(result: ApplyEnd, paint: Paint) -> Iterator[str]:
+def _residual(result: ApplyEnd, after: Plan, paint: Paint) -> Iterator[str]:
+    left = {a.id: a for a in after.actions}
     for action_id in result.residual:
         yield (
             f"{paint.yellow('warning:')} {escape(action_id)} succeeded and its items still "
             "differ: deployment rules, or the service writes them in another form"
         )
+        action = left.get(action_id)
+        if action is not None:
+            yield "  To leave that alone, paste into the spec under ignore:"
+            entries = ignore_entries(action.address, action.items)
+            yield from (f"    {escape(e)}" for e in entries)
 
 
 def _still_needed(result: ApplyEnd, paint: Paint) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
@@ -15,6 +14,7 @@ from reconciler.diff.deployments import (
     compare_stages,
     definitions_hash,
 )
+from reconciler.diff.evidence import StageEvidence
 from reconciler.diff.ignore import IgnoreRules
 from reconciler.errors import (
     ActionError,
@@ -24,18 +24,29 @@ from reconciler.errors import (
     PreconditionMoved,
 )
 from reconciler.execute.handler import Handler, NotNeeded, expect
+from reconciler.execute.handlers.stages_now import (
+    history_for,
+    pairs_of_op,
+    read_pairs,
+    read_sides,
+    scope_of_op,
+    source_binding,
+    with_folders,
+)
 from reconciler.execute.run import Run
-from reconciler.live.items import read_definition, read_items
-from reconciler.live.models import Definition, LiveItem, LiveStageItem
+from reconciler.live.evidence import unread_sources
+from reconciler.live.models import (
+    Definition,
+    LiveOperation,
+)
 from reconciler.live.pipelines import read_operations, read_stage_items
-from reconciler.live.scope import ScopePattern, StageSide, pairs_to_read
-from reconciler.plan.actions import Action, Deploy, Pattern
+from reconciler.plan.actions import Action, Deploy
 from reconciler.plan.deploy_order import MAX_ITEMS, deploy_order
+from reconciler.provenance import NOTE_LIMIT, with_trailer
 from reconciler.words import count
 
 __all__ = ["DeployHandler"]
 
-_READS = 8
 _PLAN_AGAIN = "make a new plan"
 _POLL_S = 2.0
 _ENDED = frozenset({"succeeded", "failed"})
@@ -58,23 +69,31 @@ class DeployHandler(Handler[Deploy]):
     @override
     async def check(self, run: Run, action: Action, op: Deploy) -> None:
         """Compare the stages again; what no longer differs is left out, nothing is added."""
-        await _check_history(run, action, op)
-        source, target = await _sides(run, op)
+        operations = await _check_history(run, action, op)
+        source, target = await read_sides(run, op)
+        binding = await source_binding(run, action, source)
         if op.whole:
             if target.items:
                 raise PreconditionMoved("the target stage has items now", remedy=_PLAN_AGAIN)
             return
-        definitions = await _definitions(run, op, source, target)
+        definitions = await read_pairs(run, op, source, target)
         if op.compare == "definitions":
-            source, target = await _with_folders(run, source), await _with_folders(run, target)
+            source, target = await with_folders(run, source), await with_folders(run, target)
+        unread = unread_sources(pairs_of_op(op, source, target), definitions)
         diff = compare_stages(
             source,
             target,
             definitions,
-            scope=_scope(op.scope),
-            exclude=_scope(op.exclude) or (),
+            scope=scope_of_op(op.scope),
+            exclude=scope_of_op(op.exclude) or (),
             compare=op.compare,
             ignore=IgnoreRules(run.estate.ignore).at(action.address),
+            evidence=StageEvidence.of(
+                (run.id_of(op.source), run.id_of(op.target)),
+                await history_for(run, op, operations, unread),
+                source=binding,
+                target=None,
+            ),
         )
         wanted = _wanted(op, diff)
         clashes = [v for v in diff.clashes if v in wanted]
@@ -88,6 +107,7 @@ class DeployHandler(Handler[Deploy]):
             raise NotNeeded("no announced item is new or different any more")
         _check_definitions(action, wanted, definitions)
         run.deployed[action.id] = tuple(v.source_id for v in deploy_order(wanted))
+        run.compared[action.id] = frozenset(p for v in (*wanted, *diff.residual) for p in v.places)
         run.progress(action, f"{count(len(wanted), 'item')} to deploy")
 
     @override
@@ -119,7 +139,13 @@ class DeployHandler(Handler[Deploy]):
             source_stage_id=run.id_of(op.source),
             target_stage_id=run.id_of(op.target),
             items=items,
-            note=op.note,
+            note=with_trailer(
+                op.note or "",
+                run.trailer(
+                    run.source_commits.get(action.id), run.compared.get(action.id, frozenset())
+                ),
+                NOTE_LIMIT,
+            ),
             allow_cross_region=op.allow_cross_region,
             created_workspace=CreatedWorkspace(op.create_workspace or "", op.create_capacity_id)
             if vacant
@@ -206,7 +232,7 @@ class DeployHandler(Handler[Deploy]):
     @override
     async def verify(self, run: Run, action: Action, op: Deploy) -> str:
         """See that every item sent has its pair in the target stage."""
-        source, target = await _sides(run, op)
+        source, target = await read_sides(run, op)
         if target.workspace_id is not None and op.target_workspace is not None:
             run.bindings[op.target_workspace] = target.workspace_id
         if op.whole:
@@ -224,10 +250,6 @@ class DeployHandler(Handler[Deploy]):
         )
         await _refresh_history(run, op)
         return f"{count(len(sent), 'item')} deployed"
-
-
-def _scope(patterns: Sequence[Pattern] | None) -> tuple[ScopePattern, ...] | None:
-    return None if patterns is None else tuple(ScopePattern(p.type, p.name) for p in patterns)
 
 
 def _wanted(op: Deploy, diff: DeploymentDiff) -> list[ItemVerdict]:
@@ -255,10 +277,14 @@ def _check_definitions(
         )
 
 
-async def _check_history(run: Run, action: Action, op: Deploy) -> None:
-    """Refuse when somebody else has deployed since the plan, or is deploying now."""
+async def _check_history(run: Run, action: Action, op: Deploy) -> tuple[LiveOperation, ...] | None:
+    """Refuse when somebody else has deployed since the plan, or is deploying now.
+
+    Returns:
+        The history, or None where it was not needed.
+    """
     if op.pipeline not in run.newest_operation and "newest_operation" not in action.preconditions:
-        return
+        return None
     seen = _seen(run, action, op)
     operations = await read_operations(run.fabric, run.id_of(op.pipeline))
     newest = operations[0].id if operations else None
@@ -267,6 +293,7 @@ async def _check_history(run: Run, action: Action, op: Deploy) -> None:
             f"somebody has deployed in this pipeline since the plan was made (operation {newest})",
             remedy=_PLAN_AGAIN,
         )
+    return operations
 
 
 def _seen(run: Run, action: Action, op: Deploy) -> str | None:
@@ -280,45 +307,6 @@ async def _refresh_history(run: Run, op: Deploy) -> None:
     operations = await read_operations(run.fabric, run.id_of(op.pipeline))
     if operations:
         run.newest_operation[op.pipeline] = operations[0].id
-
-
-async def _sides(run: Run, op: Deploy) -> tuple[StageSide, StageSide]:
-    """Read both stages: their workspaces and their items with pairing."""
-    pipeline = run.id_of(op.pipeline)
-    stages = {s.id: s for s in await run.fabric.pipelines.list_stages(pipeline)}
-    sides: list[StageSide] = []
-    for at in (op.source, op.target):
-        stage = stages.get(run.id_of(at))
-        workspace_id = stage.workspace_id if stage else None
-        items: tuple[LiveStageItem, ...] = ()
-        if stage is not None and workspace_id is not None:
-            items = await read_stage_items(run.fabric, pipeline, stage.id)
-        sides.append(StageSide(workspace_id, items))
-    return sides[0], sides[1]
-
-
-async def _definitions(
-    run: Run, op: Deploy, source: StageSide, target: StageSide
-) -> dict[str, Definition]:
-    """Read the definitions a comparison needs."""
-    if op.compare != "definitions" or source.workspace_id is None or target.workspace_id is None:
-        return {}
-    pairs = pairs_to_read(source, target, _scope(op.scope), _scope(op.exclude) or ())
-    if op.items is not None:
-        announced = {i.id for i in op.items}
-        pairs = [p for p in pairs if p[0] in announced]
-    bound = asyncio.Semaphore(_READS)
-    out: dict[str, Definition] = {}
-
-    async def one(workspace_id: str, item_id: str) -> None:
-        async with bound:
-            out[item_id] = await read_definition(run.fabric, workspace_id, item_id)
-
-    await asyncio.gather(
-        *(one(str(source.workspace_id), s) for s, _ in pairs),
-        *(one(str(target.workspace_id), t) for _, t in pairs),
-    )
-    return out
 
 
 async def _failed_steps(run: Run, op: Deploy, deployment_id: str | None) -> str:
@@ -340,11 +328,3 @@ async def _failed_steps(run: Run, op: Deploy, deployment_id: str | None) -> str:
         if s.status == "Failed" and s.source_and_target is not None
     ]
     return f"; failed items: {', '.join(failed)}" if failed else ""
-
-
-async def _with_folders(run: Run, side: StageSide) -> StageSide:
-    """Add the workspace's items, which know their folders."""
-    items: tuple[LiveItem, ...] = ()
-    if side.workspace_id is not None:
-        items = await read_items(run.fabric, side.workspace_id)
-    return StageSide(side.workspace_id, side.items, items)

@@ -44,6 +44,7 @@ from reconciler.plan.actions import (
     SwitchGit,
     UpdateFromGit,
 )
+from reconciler.provenance import COMMENT_LIMIT, with_trailer
 from reconciler.words import count, short_commit
 
 __all__ = [
@@ -465,7 +466,7 @@ class CommitHandler(SyncHandler[CommitToGit]):
             workspace,
             mode="All" if items is None else "Selective",
             workspace_head=head,
-            comment=op.comment,
+            comment=with_trailer(op.comment or "", run.trailer(head), COMMENT_LIMIT),
             items=items,
         )
 

@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_no_plan_file(tmp_path):
 
 @pytest.mark.parametrize(
     "flags",
-    [["--target", "a"], ["--exclude", "a"], ["--var", "a=b"], ["--var-file", "v.yaml"]],
+    [["--target", "a"], ["--exclude", "a"], ["--var", "a=b"], ["--var-file", "v.yaml"], ["--beta"]],
 )
 @pytest.mark.parametrize("command", ["apply", "graph"])
 def test_planning_flags_are_refused_with_a_plan_file(cli, tmp_path, command, flags):
