@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from reconciler.diff.changes import FieldDiff
 from reconciler.live.models import (
+    ChangeType,
     ConflictType,
     ConnectionState,
     CredentialSource,
@@ -50,6 +51,21 @@ class BindingDiff:
     local: tuple[LiveChange, ...] = ()
     conflicts: tuple[LiveChange, ...] = ()
     credentials: FieldDiff | None = None
+
+    @property
+    def name_clashes(self) -> tuple[LiveChange, ...]:
+        """New items of Git under the type and name of other items that are not committed.
+
+        Git status pairs items by logicalId, so it calls them no conflict; an update would put the
+        one in the place of the other. Source: fabric-api.md section 6.5, docs; what the update
+        does is assumed.
+        """
+        by_hand = {(c.type, c.name) for c in self.local}
+        return tuple(
+            c
+            for c in self.incoming
+            if c.remote is ChangeType.ADDED and c.workspace is None and (c.type, c.name) in by_hand
+        )
 
 
 def desired_credentials(git: GitSpec) -> tuple[CredentialSource, str | None] | None:

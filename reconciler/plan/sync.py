@@ -108,7 +108,22 @@ def _may_update(draft: Draft, git: GitSpec, where: Address, diff: BindingDiff) -
     if diff.conflicts and git.sync.conflicts == "fail":
         _refuse_conflicts(draft, where, diff.conflicts)
         return False
+    if diff.name_clashes:
+        _refuse_name_clashes(draft, where, diff.name_clashes)
+        return False
     return _override_allowed(draft, git, where, diff.incoming)
+
+
+def _refuse_name_clashes(draft: Draft, where: Address, clashes: tuple[LiveChange, ...]) -> None:
+    names = ", ".join(f"{c.type} {c.name}" for c in clashes)
+    draft.error(
+        "uncommitted_name_taken",
+        f"Git brings {count(len(clashes), 'new item')} under the name of an item that was made in "
+        f"the workspace and is not committed: {names}.",
+        "The update might put the one in the place of the other. Rename or delete the item in the "
+        "workspace, commit it by hand, or rename the one in Git.",
+        where,
+    )
 
 
 def _committed(git: GitSpec, change: LiveChange) -> bool:

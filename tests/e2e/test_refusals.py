@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bench import Bench
+from bench import Bench, write_item
 from small_estate import (
     GIT,
     GROUP,
@@ -496,3 +496,24 @@ def test_a_token_never_goes_over_plain_http_to_another_machine(bench: Bench) -> 
     assert "plain http would send the token readable to dev.example" in result.err
     assert bench.ready["token"] not in result.text
     assert [] == bench.requests()
+
+
+def test_a_new_item_of_git_does_not_replace_one_that_is_not_committed(bench: Bench) -> None:
+    """Guards hand-made work: an item of the same name from Git is refused, and nothing is sent."""
+    exists(bench)
+    content = {"notebook-content.py": "print('by hand')\n"}
+    bench.portal(action="add", workspace="Sales Dev", type="Notebook", name="Fresh", parts=content)
+    clone = bench.clone("Sales", "fabric-sales")
+    made = write_item(
+        clone / "fabric",
+        "Notebook",
+        "Fresh",
+        "00000000-0000-4000-8000-00000000f4e5",
+        {"notebook-content.py": "print('from Git')\n"},
+    )
+    bench.push_file(clone, str((made / "more.py").relative_to(clone)), "2\n")
+    bench.control("DELETE", "/requests")
+    result = bench.apply(write_spec(bench, spec()), expect=1)
+    assert "under the name of an item that was made in the workspace" in result.text
+    assert "Notebook Fresh" in result.text
+    assert [] == bench.writes()

@@ -308,6 +308,21 @@ def _only_ignored(run: Run, action: Action, incoming: list[LiveChange]) -> bool:
     )
 
 
+def _refuse_name_clashes(status: LiveStatus) -> None:
+    """Refuse to put a new item of Git in the place of one that is not committed."""
+    by_hand = {(c.type, c.name) for c in status.changes if c.remote is None}
+    taken = [
+        f"{c.type} {c.name}"
+        for c in status.changes
+        if c.remote is ChangeType.ADDED and c.workspace is None and (c.type, c.name) in by_hand
+    ]
+    if taken:
+        raise PreconditionMoved(
+            "Git brings new items under names of uncommitted ones: " + ", ".join(taken),
+            remedy="rename or delete them in the workspace, then plan again",
+        )
+
+
 class UpdateHandler(SyncHandler[UpdateFromGit]):
     """Conditional on workspace head and branch tip, so a repeat cannot do more.
 
@@ -332,6 +347,7 @@ class UpdateHandler(SyncHandler[UpdateFromGit]):
             raise NotNeeded("nothing incoming")
         if not action.items and _only_ignored(run, action, incoming):
             raise NotNeeded("only ignored items are incoming")
+        _refuse_name_clashes(status)
         conflicts = [c for c in incoming if c.conflict is ConflictType.CONFLICT]
         if conflicts and op.conflicts == "fail":
             names = ", ".join(f"{c.type} {c.name}" for c in conflicts)

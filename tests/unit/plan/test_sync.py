@@ -329,3 +329,13 @@ def test_unknown_workspace_does_not_follow():
         unreadable=("workspaces/B/git",),
     )
     assert [COMMIT] == kinds(plan(text, live))
+
+
+@pytest.mark.parametrize("more", ["", ", conflicts: PreferRemote", ", allowOverride: true"])
+def test_a_new_item_of_git_never_takes_the_place_of_an_uncommitted_one(more):
+    """Git status calls two items of one name no conflict; nothing made by hand may go for it."""
+    by_hand = change("x", local="Added")
+    from_git = replace(change("x", remote="Added"), object_id=None, logical_id="another")
+    found = sync(f"direction: update{more}", by_hand, from_git)
+    assert ["uncommitted_name_taken"] == codes(found)
+    assert [] == kinds(found)
