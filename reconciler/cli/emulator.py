@@ -32,6 +32,7 @@ def run(args: Namespace) -> int:
                 tls=args.tls,
                 proxy=args.proxy,
                 seed=args.seed,
+                latency_ms=args.latency,
             )
         )
     except ImportError as error:

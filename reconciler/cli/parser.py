@@ -369,6 +369,13 @@ def _emulator(sub: argparse.ArgumentParser) -> None:
         help="lead the real host names here; the ready file names it as proxy_url",
     )
     sub.add_argument("--seed", type=int, metavar="N", help="the same requests get the same ids")
+    sub.add_argument(
+        "--latency",
+        type=_milliseconds,
+        default=0.0,
+        metavar="MS",
+        help="how long every request is on its way, as over a network (default: 0)",
+    )
     sub.add_argument("--verbose", action="store_true", help="the traceback of an internal error")
 
 
@@ -588,6 +595,10 @@ def _lock_id(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no lock's id; the run that was refused names it"
         ) from None
+
+
+def _milliseconds(text: str) -> float:
+    return _number(float, text, "a number of milliseconds of 0 or more", 0.0)
 
 
 def _address(text: str) -> str:

@@ -21,6 +21,7 @@ __all__ = ["ROUTES", "control_problem"]
 
 _FURTHEST_S = 100 * 365 * 86400.0
 _MOST_REQUESTS = 5_000_000
+_LONGEST_MS = 60_000
 _STATUS = {
     "unauthorized": 401,
     "token_invalid": 401,
@@ -113,6 +114,20 @@ async def _clear_limits(world: World, _call: Call) -> Answer:
     return Answer(200, {"limits": []})
 
 
+async def _latency(world: World, _call: Call) -> Answer:
+    return Answer(200, {"latency_ms": world.latency_ms})
+
+
+async def _change_latency(world: World, call: Call) -> Answer:
+    """Change how long requests are on their way, from the next one on."""
+    latency_ms = call.fields().get("latency_ms")
+    number = isinstance(latency_ms, int | float) and not isinstance(latency_ms, bool)
+    if not isinstance(latency_ms, int | float) or not number or not 0 <= latency_ms <= _LONGEST_MS:
+        return _refused(f"latency_ms: a number from 0 to {_LONGEST_MS} is expected")
+    world.latency_ms = float(latency_ms)
+    return Answer(200, {"latency_ms": world.latency_ms})
+
+
 async def _clock(world: World, call: Call) -> Answer:
     seconds = call.fields().get("advance_s")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
@@ -154,6 +169,8 @@ ROUTES = [
     Route("GET", "/limits", _limits, "control.limits"),
     Route("POST", "/limits", _add_limits, "control.limits.add", effect=False),
     Route("DELETE", "/limits", _clear_limits, "control.limits.clear", effect=False),
+    Route("GET", "/latency", _latency, "control.latency"),
+    Route("POST", "/latency", _change_latency, "control.latency.change", effect=False),
     Route("POST", "/clock", _clock, "control.clock"),
     Route("POST", "/portal", _portal, "control.portal"),
 ]

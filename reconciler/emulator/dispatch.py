@@ -42,6 +42,7 @@ _LOG = logging.getLogger("reconciler.emulator")
 _ANONYMOUS = Caller(id="anonymous", kind="User")
 # Git pushes are exempt: a repository comes in one body. The number is assumed.
 _LARGEST_CALL = 64 * 1024 * 1024
+_CONTROL = "/_control/"
 _LIMITED = frozenset({"fabric", "azdo", "control", "entra"})
 
 
@@ -123,6 +124,13 @@ class Dispatcher:
         if answer is not None:
             logged.status = answer.status
         return Outcome(answer, None if unseen else logged, started_s)
+
+    async def arrive(self, incoming: Incoming) -> None:
+        """Wait as long as a request is on its way; the emulator's own have no way to go."""
+        latency_ms = self.world.latency_ms
+        own = incoming.target.startswith(_CONTROL) or self._is_internal(incoming)
+        if latency_ms and not own:
+            await asyncio.sleep(latency_ms / 1000)
 
     def _is_internal(self, incoming: Incoming) -> bool:
         """Whether the emulator itself asks, as an import that reads one of our repositories."""

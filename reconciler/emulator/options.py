@@ -31,6 +31,7 @@ class EmulatorOptions:
         tls: Whether the URLs are https, with the emulator's own certificate authority.
         proxy: Whether an HTTP proxy leads the real host names here.
         seed: Makes ids reproducible: the same requests in the same order get the same ids.
+        latency_ms: How long every request is on its way, in real time.
     """
 
     port: int = 0
@@ -42,3 +43,4 @@ class EmulatorOptions:
     tls: bool = False
     proxy: bool = False
     seed: int | None = None
+    latency_ms: float = 0.0

@@ -204,6 +204,7 @@ class Emulator:
             refused.force_close()
             return refused
         incoming = Incoming(request.method, target, request.headers, body)
+        await self._dispatcher.arrive(incoming)
         outcome = await self._dispatcher.handle(incoming)
         try:
             if outcome.answer is None:

@@ -98,6 +98,7 @@ class World:
         default_caller: Who the ready file's token stands for; scenarios act as this user.
         faults: What goes wrong on purpose; never kept.
         limits: How often callers may ask; never kept.
+        latency_ms: How long every request is on its way, in real time; never kept.
         earlier: The state before the last write, while a fault may need it; never kept.
         tstu: What callers of Azure DevOps used lately; never kept.
         log: What was asked; never kept.
@@ -124,6 +125,7 @@ class World:
         self._discarded = False
         self.faults = Faults()
         self.limits = Limits()
+        self.latency_ms = options.latency_ms
         self.earlier: Moment | None = None
         self.tstu = Ledger()
         self.log = RequestLog()

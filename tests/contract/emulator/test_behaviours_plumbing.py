@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -288,6 +290,26 @@ async def test_limits_are_listed_removed_and_checked(fabric: Fabric):
         await control(fabric, "POST", "/limits", wrong, status=400)
     await control(fabric, "DELETE", "/limits")
     assert {"limits": []} == await control(fabric, "GET", "/limits")
+
+
+# latency
+
+
+async def test_requests_are_on_their_way_as_long_as_chosen_and_control_calls_are_not(
+    fabric: Fabric, start_emulator: Callable[..., Awaitable[Emulator]]
+):
+    """Guards --latency, by start and by control call: a minute could always be taken back."""
+    await control(fabric, "POST", "/latency", {"latency_ms": 60_000})
+    assert {"latency_ms": 60_000} == await control(fabric, "GET", "/latency")
+    for wrong in ({}, {"latency_ms": -1}, {"latency_ms": 60_001}, {"latency_ms": True}):
+        await control(fabric, "POST", "/latency", wrong, status=400)
+    await control(fabric, "POST", "/latency", {"latency_ms": 0})
+    await fabric.call("GET", "/workspaces")
+    slow = await start_emulator(latency_ms=30)
+    headers = {"Authorization": f"Bearer {slow.token}"}
+    began_s = time.monotonic()
+    await fabric.client.get(f"{slow.urls.fabric_url}/v1/workspaces", headers=headers)
+    assert 0.03 <= time.monotonic() - began_s
 
 
 # faults
