@@ -10,31 +10,18 @@ counts the server's own processor time (from ``/proc``, so on Linux only) per re
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.client
 import json
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-ITEMS = 40
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_ZERO = "00000000-0000-0000-0000-000000000000"
-_SCHEMA = (
-    "https://developer.microsoft.com/json-schemas/fabric/gitIntegration/"
-    "platformProperties/2.0.0/schema.json"
-)
+from estate import ITEMS, Server, build, running
 
 
 def main() -> int:
@@ -63,203 +50,6 @@ def main() -> int:
     text = json.dumps(figures, indent=2) if args.json else _table(figures)
     sys.stdout.write(text + "\n")
     return 0
-
-
-class Server:
-    """An emulator process and one connection to it, as a client library would keep it."""
-
-    def __init__(self, folder: Path) -> None:
-        ready_file = folder / "ready.json"
-        ready_file.unlink(missing_ok=True)
-        began = time.perf_counter()
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "reconciler", "emulator", "--speed", "instant"),
-                *("--data", str(folder / "data"), "--ready-file", str(ready_file)),
-            ],
-            stdout=subprocess.DEVNULL,
-        )
-        while not ready_file.exists():
-            if self.process.poll() is not None or time.perf_counter() - began > 120:
-                raise SystemExit("the emulator did not start")
-            time.sleep(0.005)
-        self.start_s = time.perf_counter() - began
-        self.ready: Mapping[str, str] = json.loads(ready_file.read_text())
-        root = urlsplit(self.ready["fabric_url"])
-        self._http = http.client.HTTPConnection(root.hostname or "", root.port, timeout=900)
-
-    def ask(self, method: str, url: str, body: object = None) -> tuple[int, bytes]:
-        """Send a request with the headers of a usual client; returns status and raw body."""
-        headers = {
-            "Authorization": f"Bearer {self.ready['token']}",
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": "emulator-benchmark",
-        }
-        content = None if body is None else json.dumps(body).encode()
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        parts = urlsplit(url)
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        self._http.request(method, target, content, headers)
-        answer = self._http.getresponse()
-        return answer.status, answer.read()
-
-    def must(self, method: str, url: str, body: object = None) -> bytes:
-        """Send a request that has to succeed; returns the raw body."""
-        status, content = self.ask(method, url, body)
-        if status >= 300:
-            raise SystemExit(f"{method} {url}: {status} {content[:500]!r}")
-        return content
-
-    def cpu_s(self) -> float:
-        """Processor time of the server so far, git's child processes not counted."""
-        text = Path(f"/proc/{self.process.pid}/stat").read_text()
-        fields = text.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICK_S
-
-    def memory_mib(self, name: str = "VmRSS") -> float:
-        """Resident memory now, or at its highest (``VmHWM``)."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return round(int(line.split()[1]) / 1024, 1)
-        raise SystemExit("this system does not tell how much memory a process has")
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the process."""
-        self._http.close()
-        self.process.send_signal(how)
-        self.process.wait(60)
-
-
-@contextlib.contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Run an emulator on the folder."""
-    server = Server(folder)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-# -- the estate --
-
-
-def directory_of(number: int, repositories: int) -> tuple[int, str]:
-    """Return the repository of a workspace and its directory there."""
-    return number % repositories, f"workspace-{number:04d}"
-
-
-def item_files(directory: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of one workspace: 40 items whose ids and references are its own."""
-
-    def logical_id(n: int) -> str:
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{directory}/{n}"))
-
-    def item(n: int, kind: str, name: str, files: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-        document = {
-            "$schema": _SCHEMA,
-            "metadata": {"type": kind, "displayName": name},
-            "config": {"version": "2.0", "logicalId": logical_id(n)},
-        }
-        yield f"{name}.{kind}/.platform", json.dumps(document, indent=2).encode()
-        for path, text in files.items():
-            yield f"{name}.{kind}/{path}", text.encode()
-
-    yield from item(0, "Lakehouse", "Landing", {"lakehouse.metadata.json": "{}"})
-    for n in range(1, 20):
-        cells = "\n".join(f"# CELL\n\ndf_{c} = spark.read.table('t{n}_{c}')\n" for c in range(20))
-        code = f"# Fabric notebook source\n# META lakehouse {logical_id(0)}\n\n{cells}"
-        yield from item(n, "Notebook", f"Ingest {n:02d}", {"notebook-content.py": code})
-    for n in range(20, 28):
-        activity = {"notebookId": logical_id(n - 19), "workspaceId": _ZERO}
-        text = json.dumps({"properties": {"activities": [activity] * 5}}, indent=2)
-        yield from item(n, "DataPipeline", f"Run {n:02d}", {"pipeline-content.json": text})
-    for n in range(28, 34):
-        tables = "\n".join(f"\tcolumn c{c}\n\t\tdataType: int64" for c in range(60))
-        files = {
-            "definition.pbism": '{"version": "4.2", "settings": {}}',
-            "definition/model.tmdl": "model Model\n\tculture: en-US\n",
-            "definition/tables/Facts.tmdl": f"table Facts{n}\n{tables}\n",
-        }
-        yield from item(n, "SemanticModel", f"Model {n:02d}", files)
-    for n in range(34, 40):
-        path = f"../Model {n - 6:02d}.SemanticModel"
-        files = {
-            "definition.pbir": json.dumps({"datasetReference": {"byPath": {"path": path}}}),
-            "report.json": json.dumps({"config": {"n": n}, "sections": list(range(100))}),
-        }
-        yield from item(n, "Report", f"Report {n:02d}", files)
-
-
-def build(folder: Path, workspaces: int, repositories: int) -> dict[str, Any]:
-    """Make the estate: repositories by ``git push``, everything else by a scenario."""
-    names = [f"repository-{n}" for n in range(repositories)]
-    with running(folder) as server:
-        control, devops = server.ready["control_url"], server.ready["devops_url"]
-        project = {"name": "Sales", "repositories": [{"name": name} for name in names]}
-        start = {
-            "capacities": [{"name": "F8", "sku": "F8", "region": "West Europe"}],
-            "azureDevOps": [{"organization": "contoso", "projects": [project]}],
-        }
-        server.must("POST", f"{control}/scenario", start)
-        for index, name in enumerate(names):
-            numbers = [n for n in range(workspaces) if n % repositories == index]
-            _push(folder, f"{devops}/contoso/Sales/_git/{name}", numbers, server.ready["token"])
-        began = time.perf_counter()
-        server.must("POST", f"{control}/scenario", _estate(workspaces, names))
-        loaded_s = time.perf_counter() - began
-        peak_mib = server.memory_mib("VmHWM")
-    data = folder / "data"
-    return {
-        "scenario_load_s": round(loaded_s, 1),
-        "scenario_load_peak_mib": peak_mib,
-        "state_file_mib": round((data / "state.sqlite").stat().st_size / 2**20, 1),
-        "data_folder_mib": round(sum(p.stat().st_size for p in data.rglob("*")) / 2**20, 1),
-    }
-
-
-def _push(folder: Path, url: str, numbers: list[int], token: str) -> None:
-    clone = folder / "push.git"
-    shutil.rmtree(clone, ignore_errors=True)
-    git = ("git", "-C", str(clone))
-    subprocess.run(["git", "init", "--quiet", "--bare", str(clone)], check=True)
-    stream = bytearray(
-        b"commit refs/heads/main\ncommitter Ada <ada@example.invalid> 0 +0000\ndata 5\nfirst\n"
-    )
-    for number in numbers:
-        directory = f"workspace-{number:04d}"
-        for path, content in item_files(directory):
-            stream += f'M 100644 inline "{directory}/{path}"\ndata {len(content)}\n'.encode()
-            stream += content + b"\n"
-    subprocess.run([*git, "fast-import", "--quiet"], input=bytes(stream), check=True)
-    header = f"http.extraHeader=Authorization: Bearer {token}"
-    subprocess.run([*git, "-c", header, "push", "--quiet", url, "main"], check=True)
-    shutil.rmtree(clone)
-
-
-def _estate(workspaces: int, names: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"workspaces": [], "pipelines": []}
-    for number in range(workspaces):
-        index, directory = directory_of(number, len(names))
-        git = {
-            "provider": "AzureDevOps",
-            "organization": "contoso",
-            "project": "Sales",
-            "repository": names[index],
-            "branch": "main",
-            "directory": f"/{directory}",
-            "synced": True,
-        }
-        found["workspaces"].append(
-            {"name": f"Workspace {number:04d}", "capacity": "F8", "git": git}
-        )
-    for number in range(0, workspaces - 2, 3):
-        stages = [
-            {"name": name, "workspace": f"Workspace {number + order:04d}"}
-            for order, name in enumerate(("Development", "Test", "Production"))
-        ]
-        found["pipelines"].append({"name": f"Pipeline {number:04d}", "stages": stages})
-    return found
 
 
 # -- the figures --
