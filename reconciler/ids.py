@@ -45,6 +45,8 @@ def address(*parts: str) -> Address:
 
 def split_address(value: str) -> tuple[str, ...]:
     """Split an address into its unescaped parts; the inverse of :func:`address`."""
+    if "\\" not in value:  # the usual one, and asked for with every action of a plan
+        return tuple(value.split("/"))
     parts: list[str] = []
     current: list[str] = []
     chars = iter(value)

@@ -6,6 +6,7 @@ in a traceback; a bug says that it is one.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -19,18 +20,29 @@ if TYPE_CHECKING:  # typing takes half the time of --help
     from collections.abc import Sequence
     from typing import NoReturn, TextIO
 
-__all__ = ["entry_point", "main"]
+__all__ = ["collect_seldom", "entry_point", "main"]
 
 _INTERRUPTED = 130
+_OBJECTS = 70_000
 
 
 def entry_point() -> NoReturn:
     """Run the command line of this process and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)
+    collect_seldom()
     code = main()
     _flush()
     sys.exit(code)
+
+
+def collect_seldom() -> None:
+    """Look for garbage in cycles a hundred times less often than Python does by itself.
+
+    A large estate is hundreds of thousands of objects that stay until the end and form no cycles;
+    going through them again and again takes half the time of planning it.
+    """
+    gc.set_threshold(_OBJECTS, 10, 10)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.diff.bindings import (
@@ -168,7 +168,7 @@ def _plan_disconnect(draft: Draft, at: _Binding, live: LiveBinding | None) -> No
 
 
 def _to_op_target(target: GitTarget) -> BranchTarget:
-    return BranchTarget(**asdict(target))
+    return BranchTarget.model_validate(target, from_attributes=True)
 
 
 def _has_capacity(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) -> bool:

@@ -72,6 +72,8 @@ def by_branch(specs: Sequence[WorkspaceSpec]) -> list[WorkspaceSpec]:
     def depth(spec: WorkspaceSpec) -> tuple[int, bool]:
         if spec.git is None:
             return 0, False
+        if not sources:
+            return 0, not spec.git.create_directory
         at = target_of(spec.git).branch_key()
         seen = {at}
         while at in sources and sources[at] not in seen:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from reconciler.errors import PlanFileError
 from reconciler.plan.actions import Action, FieldChange, ItemChange
@@ -227,7 +228,10 @@ class Plan(_Model):
 
     def to_json(self) -> str:
         """Write the documented JSON: two-space indent, stable key order, final newline."""
-        return json.dumps(self.to_data(), indent=2, ensure_ascii=False) + "\n"
+        try:
+            return self.model_dump_json(indent=2, by_alias=True) + "\n"
+        except PydanticSerializationError:  # half a surrogate pair, which only json writes
+            return json.dumps(self.to_data(), indent=2, ensure_ascii=False) + "\n"
 
     def to_data(self) -> dict[str, Any]:
         """Return the documented JSON as plain data."""
