@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check lint types layers schema figures figures-emulator clean
+.PHONY: help demo test check lint types layers schema figures figures-emulator bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,9 @@ schema: $(STAMP) ## Write schemas/*.schema.json from the models
 
 figures-emulator: $(STAMP) ## Measure the emulator with 1,000 workspaces
 	@$(BIN)/python benchmarks/emulator.py
+
+bench: $(STAMP) ## Run the benchmarks on the emulator (BENCH=--quick for a few minutes)
+	@$(BIN)/python benchmarks/all.py $(BENCH)
 
 figures: $(STAMP) ## Measure the figures the project states about itself
 	@$(BIN)/python benchmarks/figures.py

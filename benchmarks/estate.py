@@ -16,7 +16,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -158,8 +159,15 @@ def item_files(directory: str) -> Iterator[tuple[str, bytes]]:
         yield from item(n, "Report", f"Report {n:02d}", files)
 
 
-def build(folder: Path, workspaces: int, repositories: int) -> dict[str, Any]:
-    """Make the estate: repositories by ``git push``, everything else by a scenario."""
+def build(
+    folder: Path, workspaces: int, repositories: int, *, targets: bool = False
+) -> dict[str, Any]:
+    """Make the estate: repositories by ``git push``, everything else by a scenario.
+
+    Args:
+        targets: instead of a pipeline of three filled stages for every third workspace, make one
+            for every third that leads from it to an empty workspace.
+    """
     names = [f"repository-{n}" for n in range(repositories)]
     with running(folder) as server:
         control, devops = server.ready["control_url"], server.ready["devops_url"]
@@ -173,7 +181,7 @@ def build(folder: Path, workspaces: int, repositories: int) -> dict[str, Any]:
             numbers = [n for n in range(workspaces) if n % repositories == index]
             _push(folder, f"{devops}/contoso/Sales/_git/{name}", numbers, server.ready["token"])
         began = time.perf_counter()
-        server.must("POST", f"{control}/scenario", _estate(workspaces, names))
+        server.must("POST", f"{control}/scenario", _estate(workspaces, names, targets=targets))
         loaded_s = time.perf_counter() - began
         peak_mib = server.memory_mib("VmHWM")
     data = folder / "data"
@@ -186,25 +194,99 @@ def build(folder: Path, workspaces: int, repositories: int) -> dict[str, Any]:
 
 
 def _push(folder: Path, url: str, numbers: list[int], token: str) -> None:
-    clone = folder / "push.git"
-    shutil.rmtree(clone, ignore_errors=True)
-    git = ("git", "-C", str(clone))
-    subprocess.run(["git", "init", "--quiet", "--bare", str(clone)], check=True)
     stream = bytearray(
         b"commit refs/heads/main\ncommitter Ada <ada@example.invalid> 0 +0000\ndata 5\nfirst\n"
     )
     for number in numbers:
         directory = f"workspace-{number:04d}"
         for path, content in item_files(directory):
-            stream += f'M 100644 inline "{directory}/{path}"\ndata {len(content)}\n'.encode()
-            stream += content + b"\n"
-    subprocess.run([*git, "fast-import", "--quiet"], input=bytes(stream), check=True)
-    header = f"http.extraHeader=Authorization: Bearer {token}"
-    subprocess.run([*git, "-c", header, "push", "--quiet", url, "main"], check=True)
+            stream += _file(f"{directory}/{path}", content)
+    _send(folder, url, stream, token)
+
+
+def _file(path: str, content: bytes) -> bytes:
+    return f'M 100644 inline "{path}"\ndata {len(content)}\n'.encode() + content + b"\n"
+
+
+def _send(folder: Path, url: str, stream: bytes, token: str, *, onto: bool = False) -> None:
+    """Push what a stream for ``git fast-import`` makes, ``onto`` the branch that is there."""
+    clone = folder / "push.git"
+    shutil.rmtree(clone, ignore_errors=True)
+    git = ("git", "-c", f"http.extraHeader=Authorization: Bearer {token}", "-C", str(clone))
+    subprocess.run(["git", "init", "--quiet", "--bare", str(clone)], check=True)
+    if onto:
+        subprocess.run([*git, "fetch", "--quiet", "--depth=1", url, "main:main"], check=True)
+    subprocess.run([*git, "fast-import", "--quiet"], input=stream, check=True)
+    subprocess.run([*git, "push", "--quiet", url, "main"], check=True)
     shutil.rmtree(clone)
 
 
-def _estate(workspaces: int, names: list[str]) -> dict[str, Any]:
+def commit_changes(folder: Path, server: Server, numbers: Sequence[int], repositories: int) -> None:
+    """Push one changed notebook for each of these workspaces, so that they lag behind."""
+    for index in range(repositories):
+        mine = [n for n in numbers if n % repositories == index]
+        stream = bytearray(
+            b"commit refs/heads/main\ncommitter Ada <ada@example.invalid> 9 +0000\ndata 6\n"
+            b"second\nfrom refs/heads/main^0\n"
+        )
+        for number in mine:
+            path = f"workspace-{number:04d}/Ingest 01.Notebook/notebook-content.py"
+            stream += _file(path, b"# Fabric notebook source\n# changed\n")
+        url = f"{server.ready['devops_url']}/contoso/Sales/_git/repository-{index}"
+        if mine:
+            _send(folder, url, stream, server.ready["token"], onto=True)
+
+
+def edit_by_hand(server: Server, numbers: Sequence[int]) -> None:
+    """Change one notebook in each of these workspaces, as somebody in the portal would."""
+    for number in numbers:
+        action = {
+            "action": "edit",
+            "workspace": f"Workspace {number:04d}",
+            "item": "Ingest 01",
+            "append": "# by hand",
+        }
+        server.must("POST", f"{server.ready['control_url']}/portal", action)
+
+
+def write_spec(
+    path: Path, workspaces: int, repositories: int, *, compare: str, targets: bool = False
+) -> Path:
+    """Write the spec of the estate, with a deployment between each two stages of a pipeline."""
+    lines = [
+        "apiVersion: reconciler/v1",
+        "kind: Estate",
+        "metadata: {name: large}",
+        "azureDevOps: {organization: contoso}",
+        "workspaces:",
+    ]
+    for n in range(workspaces):
+        index, directory = directory_of(n, repositories)
+        lines += [
+            f"  - name: Workspace {n:04d}",
+            "    git:",
+            "      provider: AzureDevOps",
+            "      project: Sales",
+            f"      repository: repository-{index}",
+            "      branch: main",
+            f"      directory: /{directory}",
+        ]
+    if workspaces > 2:
+        lines.append("pipelines:")
+    names = STAGES[:2] if targets else STAGES
+    for n in range(0, workspaces - 2, 3):
+        lines += [f"  - name: Pipeline {n:04d}", "    stages:"]
+        for order, name in enumerate(names):
+            held = f"Target {n:04d}" if targets and order else f"Workspace {n + order:04d}"
+            lines.append(f"      - {{name: {name}, workspace: {held}}}")
+        lines.append("    deployments:")
+        for source, target in pairwise(names):
+            lines.append(f"      - {{from: {source}, to: {target}, compare: {compare}}}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _estate(workspaces: int, names: list[str], *, targets: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"workspaces": [], "pipelines": []}
     for number in range(workspaces):
         index, directory = directory_of(number, len(names))
@@ -221,9 +303,14 @@ def _estate(workspaces: int, names: list[str]) -> dict[str, Any]:
             {"name": f"Workspace {number:04d}", "capacity": "F8", "git": git}
         )
     for number in range(0, workspaces - 2, 3):
+        if targets:
+            held = [f"Workspace {number:04d}", f"Target {number:04d}"]
+            found["workspaces"].append({"name": held[1], "capacity": "F8"})
+        else:
+            held = [f"Workspace {number + order:04d}" for order in range(len(STAGES))]
         stages = [
-            {"name": name, "workspace": f"Workspace {number + order:04d}"}
-            for order, name in enumerate(STAGES)
+            {"name": name, "workspace": workspace}
+            for name, workspace in zip(STAGES, held, strict=False)
         ]
         found["pipelines"].append({"name": f"Pipeline {number:04d}", "stages": stages})
     return found
