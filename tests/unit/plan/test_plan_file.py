@@ -133,3 +133,13 @@ def test_summary_counts_by_kind():
     summary = example().summary
     assert {"git.commit": 1, "git.update": 2, "workspace.update": 1} == summary.by_kind
     assert 4 == summary.actions
+
+
+@pytest.mark.parametrize("text", ["ä😀\u2028\x7f\n", "half a pair: \ud800", "1e22"])
+def test_a_plan_file_is_written_as_json_writes_it(text: str) -> None:
+    """The quick writer and the one for what it cannot write give the same document."""
+    made = plan("workspaces: [{name: A, create: true, capacity: F8}]")
+    resolved = {**made.spec.resolved, "x": [text, 1e22, 0.1, 1e16, None, [], {}]}
+    made = made.model_copy(update={"spec": made.spec.model_copy(update={"resolved": resolved})})
+    expected = json.dumps(made.to_data(), indent=2, ensure_ascii=False) + "\n"
+    assert expected == made.to_json()
