@@ -138,15 +138,18 @@ def compare_stages(
 def definitions_hash(
     verdicts: Iterable[ItemVerdict], definitions: Mapping[str, Definition]
 ) -> str | None:
-    """Digest what was compared of the items that differ; None when nothing was read of them.
+    """Digest what was compared of the items that differ; None when nothing was compared.
 
-    Deploying anything else than what was compared would bring content nobody has seen.
+    Deploying anything else than what was compared would bring content nobody has seen. An item
+    without a pair is compared with nothing, even if another deployment of the plan has read it.
     """
     digest = hashlib.sha256()
     read = False
     for verdict in sorted(verdicts, key=lambda v: v.source_id):
+        if verdict.target_id is None:
+            continue
         for item_id in (verdict.source_id, verdict.target_id):
-            definition = definitions.get(item_id or "")
+            definition = definitions.get(item_id)
             if definition is None or definition.unavailable:
                 continue
             read = True

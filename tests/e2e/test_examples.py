@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from bench import EXAMPLES, REPOSITORY, Bench
 from example_cases import CASES, SECRETS, Case
-from example_witness import deploy_posts, deployments, endpoints, imports
+from example_witness import SALES, deploy_posts, deployments, endpoints, imports
 
 SCENARIOS = EXAMPLES / "scenarios"
 _SCHEMA = json.loads((REPOSITORY / "schemas" / "spec.schema.json").read_text())
@@ -193,3 +194,35 @@ def test_a_named_endpoint_stays_for_the_retry_and_goes_after_it(bench: Bench) ->
     bench.apply(spec)
     assert [(1, "completed")] == [(n, status) for n, status, _ in imports(bench, "fabric-sales")]
     assert [] == endpoints(bench)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"drop": "before"}, {"answer": {"status": 400, "body": {"message": "No."}}}],
+    ids=["unknown", "refused"],
+)
+def test_a_named_endpoint_stays_while_its_import_has_not_been_taken(
+    bench: Bench, fault: dict[str, Any]
+) -> None:
+    """Guards example 15 when the request itself goes wrong: nobody else could make it again."""
+    name = "15-import-through-endpoint"
+    bench.scenario(SCENARIOS / f"{name}.yaml")
+    match = {"method": "POST", "route": "azdo.imports.create", "times": 2}
+    bench.control("POST", "/faults", [{"match": match, **fault}])
+    bench.apply(EXAMPLES / f"{name}.yaml", expect=1)
+    assert ["sales-import"] == endpoints(bench)
+    bench.control("DELETE", "/faults")
+    bench.apply(EXAMPLES / f"{name}.yaml")
+    assert [(1, "completed")] == [(n, status) for n, status, _ in imports(bench, "fabric-sales")]
+    assert [] == endpoints(bench)
+
+
+def test_a_cascade_goes_on_after_its_first_step_was_applied_alone(bench: Bench) -> None:
+    """Guards example 21 cut in two: new items are not compared, though their source was read."""
+    name = "21-cascade-to-production"
+    bench.scenario(SCENARIOS / f"{name}.yaml")
+    first = "pipelines/Sales/deployments/Development:Test"
+    bench.apply(EXAMPLES / f"{name}.yaml", "--target", first)
+    assert SALES == bench.items("Sales Test")
+    bench.apply(EXAMPLES / f"{name}.yaml")
+    assert SALES == bench.items("Sales Prod")
