@@ -212,11 +212,11 @@ class ImportHandler(Handler[ImportRepository]):
             )
         except (TransportFailed, ServiceUnavailable):
             if not await self._join(run, action, op, repository):
-                await self._clean(run, action, op)
+                await self._clean_made(run, action, op)
                 raise
             return None
         except ApiError:
-            await self._clean(run, action, op)
+            await self._clean_made(run, action, op)
             raise
         run.import_ids[action.address] = request.import_request_id
         return None
@@ -252,6 +252,11 @@ class ImportHandler(Handler[ImportRepository]):
         )
         return made.id
 
+    async def _clean_made(self, run: Run, action: Action, op: ImportRepository) -> None:
+        """Remove an endpoint of our own; a named one stays for the next try."""
+        if op.credentials == "inline":
+            await self._clean(run, action, op)
+
     async def _clean(self, run: Run, action: Action, op: ImportRepository) -> None:
         """Remove the endpoint of this import, if the service has not."""
         name = self._endpoint_name(run, action) if op.credentials == "inline" else None
@@ -272,8 +277,7 @@ class ImportHandler(Handler[ImportRepository]):
         try:
             await _wait_for_import(run, action, op)
         except ActionError:
-            if op.credentials == "inline":
-                await self._clean(run, action, op)
+            await self._clean_made(run, action, op)
             raise
 
     @override
