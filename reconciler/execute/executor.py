@@ -112,7 +112,8 @@ class _Walk:
                 if not running:
                     continue
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                # A set has no order; what ends together is taken in the order of its start.
+                for task in [t for t in running if t in done]:
                     action_id = running.pop(task)
                     self._finish(actions[action_id], task.result(), outcomes)
                     _release(action_id, followers, waiting, ready)

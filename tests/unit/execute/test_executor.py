@@ -212,6 +212,17 @@ async def test_an_action_starts_only_when_all_it_waits_for_has_ended(services):
             assert at["ActionFinished", b] < at["ActionStarted", name]
 
 
+async def test_what_ends_together_is_taken_in_the_order_of_its_start(services):
+    """The same answers give the same order of requests, whatever the tasks' hashes are."""
+    script = Script()
+    names = [f"a{n:02}" for n in range(40)]
+    edges = {name: list[str]() for name in names} | {f"{name}-next": [name] for name in names}
+    await walk(services, edges, script, parallelism=100)
+    assert [f"{name}-next" for name in names] == [
+        action for action, step in script.log if step == "check" and action.endswith("-next")
+    ]
+
+
 async def test_failed_branch_is_skipped_and_the_rest_finishes(services):
     """Only what depends on the failure is left out, and says what it waited for."""
     script = Script({("a", "send"): [Conflict("taken", status=409)]})
