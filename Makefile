@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check lint types layers schema figures figures-emulator bench clean
+.PHONY: help demo test chaos check lint types layers schema figures figures-emulator bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,6 +21,10 @@ demo: $(STAMP) ## Run the whole story on the emulator, in under a minute
 
 test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest -n $(WORKERS)
+
+chaos: $(STAMP) ## Break every request of every example in every way, then walk 10,000 random steps
+	@PYTHONPATH=tests $(BIN)/python -m chaos --resume .chaos-progress.jsonl
+	@PYTHONPATH=tests $(BIN)/python -m chaos.walk
 
 check: lint types layers ## Lint, type and layer checks
 

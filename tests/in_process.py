@@ -10,6 +10,8 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,7 +25,9 @@ from reconciler.emulator.options import EmulatorOptions, Speed
 from reconciler.emulator.server import Emulator
 from reconciler.engine import Settings
 
-__all__ = ["Carrier", "InProcess", "Interceptor", "in_process"]
+__all__ = ["BEGAN", "Carrier", "InProcess", "Interceptor", "in_process"]
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 Carrier = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """Brings a request to the emulator and its answer back; a cut connection is a ReadError."""
@@ -125,10 +129,21 @@ class InProcess:
 
 
 @asynccontextmanager
-async def in_process(*, speed: Speed = "instant", seed: int | None = 1) -> AsyncIterator[InProcess]:
-    """Run an emulator in this event loop."""
-    clock = ManualClock()
-    emulator = Emulator(EmulatorOptions(speed=speed, seed=seed))
+async def in_process(
+    *,
+    speed: Speed = "instant",
+    seed: int | None = 1,
+    data: Path | None = None,
+    starts: datetime = BEGAN,
+) -> AsyncIterator[InProcess]:
+    """Run an emulator in this event loop.
+
+    Args:
+        data: folder that keeps its state; what it holds already is there again.
+        starts: the time of both sides at the start.
+    """
+    clock = ManualClock(starts)
+    emulator = Emulator(EmulatorOptions(speed=speed, seed=seed, data=data))
     emulator.world.clock = EmulatorClock(real_time_s=lambda: clock.now().timestamp())
     await emulator.start()
     try:
