@@ -10,6 +10,7 @@ import json
 
 from typing_extensions import override
 
+from reconciler.clients.fabric.models import InitializeResult
 from reconciler.clients.lro import Operation
 from reconciler.diff.ignore import IgnoreRules
 from reconciler.errors import ActionError, ApiError, PreconditionMoved
@@ -97,11 +98,17 @@ class ResyncHandler(SyncHandler[ResyncGit]):
         """Take the steps that are still to be taken, and start the update."""
         run.begun.add(action.id)
         workspace, target = run.id_of(op.workspace), target_from(op.target)
+        unbound = f"unbound:{action.id}"
         binding = await binding_of(run, op.workspace)
         if binding.state is ConnectionState.INITIALIZED and op.workspace not in run.initialized:
-            run.progress(action, "disconnecting")
-            await run.fabric.git.disconnect(workspace)
-            binding = await binding_of(run, op.workspace)
+            if unbound in run.made:
+                run.initialized[op.workspace] = await _asked(run, op)
+            else:
+                run.progress(action, "disconnecting")
+                await run.fabric.git.disconnect(workspace)
+                binding = await binding_of(run, op.workspace)
+        if binding.state is not ConnectionState.INITIALIZED:
+            run.made.add(unbound)
         if binding.target is None:
             run.progress(action, "connecting again")
             try:
@@ -175,6 +182,20 @@ class ResyncHandler(SyncHandler[ResyncGit]):
         if left:
             raise _residual(action, left)
         return f"everything taken from Git, at {short_commit(sent)}"
+
+
+async def _asked(run: Run, op: ResyncGit) -> InitializeResult:
+    """Return what initialise asked for when its effect is there and its answer was lost.
+
+    Source: fabric-api.md section 6.5, spec: status names both heads.
+    """
+    status = await status_of(run, op.workspace)
+    in_sync = not status.changes and status.workspace_head == status.remote_hash
+    return InitializeResult(
+        required_action="None" if in_sync else "UpdateFromGit",
+        workspace_head=status.workspace_head,
+        remote_commit_hash=status.remote_hash,
+    )
 
 
 def _residual(action: Action, left: list[LiveChange]) -> ActionError:
