@@ -36,7 +36,7 @@ from reconciler.plan.draft import Draft, field_changes, item_changes
 from reconciler.plan.plan import DriftEntry
 from reconciler.plan.resync import first_strategy, kept_credentials, plan_resync
 from reconciler.plan.switch_losses import lost_by_switch
-from reconciler.plan.sync import commit_op, plan_sync, plan_sync_unseen
+from reconciler.plan.sync import commit_op, plan_sync, plan_sync_unseen, until_synced
 from reconciler.plan.workspaces import connection_ready, workspace_is_planned
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address, workspace_address
@@ -602,8 +602,10 @@ def _plan_bound(
     if live is not None and live.status is not None:
         if choice is not None and choice.source == "None":
             return
-        if not plan_resync(draft, at.spec, at.git, at.workspace, live, diff, choice):
-            plan_sync(draft, at.spec, at.git, at.workspace, live, diff)
+        git = until_synced(at.git, live, diff)
+        first = git is not at.git
+        if first or not plan_resync(draft, at.spec, git, at.workspace, live, diff, choice):
+            plan_sync(draft, at.spec, git, at.workspace, live, diff)
         return
     if choice is not None and choice.source == "None":
         return

@@ -16,7 +16,7 @@ from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address
 from reconciler.words import count, short_commit
 
-__all__ = ["commit_op", "plan_sync", "plan_sync_unseen"]
+__all__ = ["commit_op", "plan_sync", "plan_sync_unseen", "until_synced"]
 
 _UPDATES = ("update", "both")
 _COMMITS = ("commit", "both")
@@ -91,6 +91,29 @@ def plan_sync(
         _add_update(draft, git, workspace, where, status, diff)
     if committing:
         _add_commit(draft, spec, git, workspace, where, status, to_commit, updating=updating)
+
+
+def until_synced(git: GitSpec, live: LiveBinding, diff: BindingDiff) -> GitSpec:
+    """Return what is asked of a binding, the first sync included when it has not come about.
+
+    A run that ends between initialise and the first sync leaves a workspace that was never
+    synchronised. The first sync goes the way initialise asked for, whichever side leads later,
+    as long as nothing is overwritten or ``initialize`` names the side that wins.
+    Source: fabric-api.md section 6.4, spec and field: gitSyncDetails is filled after the first
+    sync.
+    """
+    incoming = (*diff.incoming, *diff.conflicts)
+    if live.synced is not None or live.head is not None or git.sync.direction == "none":
+        return git
+    if bool(incoming) == bool(diff.local):
+        return git  # nothing left to do, or no way to tell who leads
+    changes = {c.remote for c in incoming} | {c.workspace for c in diff.local}
+    side, direction = ("PreferRemote", "update") if incoming else ("PreferWorkspace", "commit")
+    if changes != {ChangeType.ADDED} and git.initialize != side:
+        return git
+    commit = git.sync.commit.model_copy(update={"mode": "All"})
+    sync = git.sync.model_copy(update={"direction": direction, "commit": commit})
+    return git.model_copy(update={"sync": sync})
 
 
 def _leave_alone(draft: Draft, where: Address, changes: list[LiveChange]) -> None:

@@ -339,3 +339,42 @@ def test_a_new_item_of_git_never_takes_the_place_of_an_uncommitted_one(more):
     found = sync(f"direction: update{more}", by_hand, from_git)
     assert ["uncommitted_name_taken"] == codes(found)
     assert [] == kinds(found)
+
+
+NEW, THEIRS = change("x", local="Added"), change("x", local="Modified")
+INCOMING, OTHERS = change("x", remote="Added"), change("x", remote="Modified")
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "expected"),
+    [
+        ("sync: {direction: update}", [NEW], [COMMIT]),
+        ("sync: {direction: commit}", [INCOMING], [UPDATE]),
+        ("sync: {direction: none}", [NEW], []),
+        ("sync: {direction: update}", [THEIRS], []),
+        ("sync: {direction: update}, initialize: PreferRemote", [THEIRS], []),
+        ("sync: {direction: update}, initialize: PreferWorkspace", [THEIRS], [COMMIT]),
+        ("sync: {direction: commit}", [OTHERS], []),
+        ("sync: {direction: commit}, initialize: PreferRemote", [OTHERS], [UPDATE]),
+        ("sync: {direction: update, drift: resync}", [NEW], [COMMIT]),
+        ("sync: {direction: update}", [NEW, change("y", remote="Added")], [UPDATE]),
+    ],
+)
+def test_a_binding_that_was_never_synchronised_still_gets_its_first_sync(
+    options, changes, expected
+):
+    """What a run cut off after initialise leaves is finished; nothing is overwritten unasked."""
+    text = f"workspaces: [{{name: A, git: {GIT}, {options}}}}}]\n"
+    never = bound(*changes, head=None, synced=None)
+    found = plan(text, snapshot(workspaces=workspaces("A"), bindings={"A": never}))
+    assert expected == kinds(found)
+
+
+@pytest.mark.parametrize(("direction", "change_"), [("update", NEW), ("commit", INCOMING)])
+def test_a_binding_that_was_synchronised_keeps_to_its_direction(direction, change_):
+    """The same status is drift once there has been a first sync, even if its head is not known."""
+    text = f"workspaces: [{{name: A, git: {GIT}, sync: {{direction: {direction}}}}}}}]\n"
+    once = bound(change_, head=None, synced="2026-01-01T00:00:00+00:00")
+    found = plan(text, snapshot(workspaces=workspaces("A"), bindings={"A": once}))
+    assert [] == kinds(found)
+    assert [False] == [entry.planned for entry in found.drift]
