@@ -16,6 +16,8 @@ from reconciler.emulator.world import World
 
 __all__ = ["dump"]
 
+# Run ids are random, and commits know when they were made.
+_OF_THE_RUN = re.compile(r"^(Reconciler-(?:Run|Source)): .*$", re.MULTILINE)
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -161,7 +163,7 @@ class _Dump:
             return {}
         return {
             ref: {
-                "commits": [c.message for c in repos.log(key, commit)],
+                "commits": [_OF_THE_RUN.sub(r"\1: any", c.message) for c in repos.log(key, commit)],
                 "files": {
                     path: self._content(repos.blob(key, entry.blob_sha))
                     for path, entry in repos.files(key, commit).items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler import engine
@@ -11,7 +11,7 @@ from reconciler.cli.apply import exit_code
 from reconciler.cli.common import blocked
 from reconciler.errors import ReconcilerError
 from reconciler.execute.events import ApplyResult
-from reconciler.journal.write import FileJournal
+from reconciler.journal.write import FileJournal, new_run_id
 from reconciler.plan.plan import Plan
 from reconciler.spec.load import LoadResult
 
@@ -34,8 +34,12 @@ def load(spec: Path) -> LoadResult:
 
 
 async def apply(loaded: LoadResult, settings: engine.Settings) -> Run:
-    """Take over, plan and carry out, as the command does with approval given."""
+    """Take over, plan and carry out, as the command does with approval given.
+
+    Without the lock: what a killed process leaves of it only a killed process can tell.
+    """
     assert loaded.estate is not None
+    settings = replace(settings, run_id=new_run_id())
     try:
         taken = await engine.take_over(loaded.estate, settings)
     except ReconcilerError as error:

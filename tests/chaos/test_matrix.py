@@ -46,6 +46,26 @@ async def test_an_apply_that_one_fault_disturbs_is_finished_by_the_next(
             assert verdict.well, (case.id, verdict)
 
 
+@pytest.mark.parametrize(
+    ("name", "fault", "path"),
+    [
+        ("15-import-through-endpoint", FaultKind.HANG, "/importRequests"),
+        ("21-cascade-to-production", FaultKind.KILL_AFTER, "/deploy"),
+        ("26-first-commit", FaultKind.KILL_BEFORE, "/commitToGit"),
+        ("27-drop-hand-edits", FaultKind.LOST, "/initializeConnection"),
+    ],
+)
+async def test_what_the_matrix_once_found_stays_repaired(
+    name: str, fault: FaultKind, path: str, tmp_path: Path
+) -> None:
+    """Guards the four places where an apply did not converge, or did something twice."""
+    async with prepared(SCENARIOS[name], tmp_path) as ready:
+        writes = [r.method == "POST" and r.path.endswith(path) for r in ready.requests]
+        for journal in (True, False):
+            verdict = await run_case(ready, Case(name, fault, writes.index(True), journal))
+            assert verdict.well, verdict
+
+
 async def test_every_fault_happens_to_the_request_it_was_meant_for(tmp_path: Path) -> None:
     """Guards the harness: each kind can happen, does, and is seen as what it is."""
     async with prepared(SCENARIOS["13-import-public"], tmp_path) as ready:
