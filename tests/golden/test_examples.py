@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import yaml
@@ -76,7 +77,7 @@ async def _show(example: Example) -> Shown:
     scenario = EXAMPLES / "scenarios" / example.spec
     loaded = engine.load(example.paths)
     lines = io.StringIO()
-    async with in_process() as world:
+    async with in_process(seed=crc32(example.name.encode())) as world:  # ids of its own
         world.environ.update(SECRETS)
         await world.scenario(yaml.safe_load(scenario.read_text()), str(scenario.parent))
         events = EventStream(lines, world.clock, complain=pytest.fail)
