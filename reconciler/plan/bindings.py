@@ -12,6 +12,7 @@ from reconciler.diff.bindings import (
     diff_binding,
 )
 from reconciler.diff.changes import FieldDiff
+from reconciler.diff.evidence import NOT_IN_GIT
 from reconciler.ids import Address, split_address
 from reconciler.live.models import (
     GitTarget,
@@ -455,7 +456,10 @@ def _add_first_commit(
     live_workspace: LiveWorkspace | None,
 ) -> None:
     base = commit_op(draft, at.spec, at.git, at.workspace)
-    many = count(len(live_workspace.items or ()), "item") if live_workspace else "its items"
+    many = "its items"
+    if live_workspace:
+        items = [i for i in live_workspace.items or () if i.type not in NOT_IN_GIT]
+        many = count(len(items), "item")
     draft.add(
         CommitToGit(workspace=at.workspace, comment=base.comment, initial=True),
         at.where,

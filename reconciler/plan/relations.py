@@ -50,7 +50,7 @@ def _plan_one(
     if not draft.beta:
         draft.warn(
             "needs_beta",
-            f"relation: {{base: {reference}}} needs --beta, and is neither read nor set without.",
+            f"The relation to {reference} needs --beta; without it, it is neither read nor set.",
             "Relations have a preview API only. Give --beta, or relate the workspaces in the "
             "portal's source control pane.",
             where,

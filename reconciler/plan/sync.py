@@ -83,8 +83,11 @@ def plan_sync(
     shown = incoming if updating else wanted
     if shown:
         _drift(draft, where, "incoming", shown, remote=True, planned=updating)
-    if local:
-        _drift(draft, where, "local", local, remote=False, planned=committing)
+    # A selective commit settles some of the changes; the others are told apart from them.
+    settled = [c for c in local if committing and c in to_commit]
+    for changes in (settled, [c for c in local if c not in settled]):
+        if changes:
+            _drift(draft, where, "local", changes, remote=False, planned=changes is settled)
     left = [] if updating else [c for c in incoming if ignores.change(c)]
     _leave_alone(draft, where, [*left, *(c for c in diff.local if ignores.change(c))])
     if updating:

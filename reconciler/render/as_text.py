@@ -116,7 +116,7 @@ def render_valid(name: str, files: Sequence[str], warnings: int, *, paint: Paint
 
 
 def render_difference(entry: DriftEntry, paint: Paint, *, fate: bool = False) -> list[str]:
-    """Return one difference as lines; ``fate`` adds whether an apply removes it."""
+    """Return one difference as lines; ``fate`` adds whether an apply settles it."""
     told = fate_of(entry) if fate else ""
     ends = paint.dim(f" ({told})") if told else ""
     head = f"  {paint.yellow('!')} {escape(entry.address)}"

@@ -68,10 +68,10 @@ def item_notes(item: ItemChange, limit: int = MOST_VALUE) -> str:
 
 
 def fate_of(entry: DriftEntry) -> str:
-    """Return whether an apply removes a difference; ``""`` for one that is held back."""
+    """Return whether an apply settles a difference; ``""`` for one that is held back."""
     if entry.cause == "held":
         return ""
-    return "apply removes it" if entry.planned else "reported only"
+    return "an apply settles it" if entry.planned else "reported only"
 
 
 def refusal(plan: Plan, where: str = "above") -> str:

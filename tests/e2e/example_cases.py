@@ -480,7 +480,7 @@ CASES = (
         (
             f"{_REPOSITORY}: create the branch feature/returns from main",
             "contoso/Sales/fabric-sales@feature/returns:/fabric",
-            "relation: {base: Sales Main} needs --beta",
+            "The relation to Sales Main needs --beta",
         ),
         _branched_out,
     ),

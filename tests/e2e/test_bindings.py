@@ -146,7 +146,7 @@ def test_a_relation_is_set_with_beta_and_only_then(bench: Bench) -> None:
     exists(bench)
     spec_file = write_spec(bench, _feature(relation={"base": "Sales Dev"}))
     result = bench.apply(spec_file)
-    assert "relation: {base: Sales Dev} needs --beta" in result.text
+    assert "The relation to Sales Dev needs --beta" in result.text
     assert [] == [r for r in bench.requests() if "workspaceRelations" in r["path"]]
 
     assert 2 == bench.run("drift", spec_file, "--beta", expect=2).code

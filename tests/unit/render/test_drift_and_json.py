@@ -16,7 +16,7 @@ FIELD = DriftEntry(address=DEV, cause="field", text="capacity differs")
 
 
 def test_drift_reads_as_agreed():
-    """Every difference once, with whether an apply removes it."""
+    """Every difference once, with whether an apply settles it."""
     golden.check("render-drift.txt", render_drift(story()))
 
 
