@@ -98,7 +98,8 @@ def _models() -> Iterator[type[BaseModel]]:
     while waiting:
         for model in waiting.pop().__subclasses__():
             waiting.append(model)
-            if model.__module__.startswith("reconciler."):
+            # Other layers have models of the same names, if they happen to be loaded.
+            if model.__module__.startswith(("reconciler.plan.", "reconciler.render.")):
                 yield model
 
 
