@@ -11,7 +11,7 @@ from reconciler.errors import ReconcilerError
 
 __all__ = ["missing_extra", "run"]
 
-_EXTRA = frozenset({"aiohttp", "cryptography", "jwt", "pygit2", "trustme"})
+_EXTRA = frozenset({"cryptography", "jwt", "pygit2", "trustme"})
 
 
 def run(args: Namespace) -> int:

@@ -254,7 +254,7 @@ def test_an_error_of_ours_exits_with_its_own_code_and_shows_its_remedy(cli, fail
 
 def test_missing_libraries_of_the_emulator_are_explained():
     """The extra is optional; its absence is no traceback."""
-    error = missing_extra(ModuleNotFoundError("no", name="aiohttp.web"))
+    error = missing_extra(ModuleNotFoundError("no", name="pygit2"))
     assert isinstance(error, ReconcilerError)
     assert 1 == error.exit_code
     assert "pip install 'fabric-reconciler[emulator]'" == error.remedy
