@@ -131,13 +131,15 @@ class Settings:
         auth: which azure-identity credential to use; None for its default chain.
         parallelism: the most actions under way at once.
         timeout_s: how long one long-running operation is waited for.
+        reads: the most requests on their way to a service at once; never fewer than actions.
         allowed: caps on what this run may delete and overwrite.
         beta: a plan may use preview APIs.
         on_read: is told when live starts and ends being read.
         network: carries the requests to a service instead of the network; each run asks anew.
         journals: where journals are kept; None for a run that keeps none.
         stop: how the caller asks an apply to stop.
-        tell: is told in a sentence what an apply waits for before it plans.
+        tell: is told in a sentence what is waited for: by an apply before it plans, and by any
+            run whose calls a service limits.
         lock: where the lock of an estate is, as ``--lock`` says; None to take none.
         lock_timeout_s: how long another run is waited for.
         fence: called before every write; ``locked`` sets it.
@@ -236,6 +238,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         deadline_s=_CALL_DEADLINE_S,
         handler=_network(settings, Service.FABRIC),
         fence=settings.fence,
+        tell=settings.tell,
     )
     devops = Transport(
         service=Service.AZURE_DEVOPS,
@@ -246,6 +249,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         deadline_s=_CALL_DEADLINE_S,
         handler=_network(settings, Service.AZURE_DEVOPS),
         fence=settings.fence,
+        tell=settings.tell,
     )
     services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
     try:
@@ -258,7 +262,8 @@ def _network(settings: Settings, service: Service) -> Network | None:
     return settings.network(service) if settings.network is not None else None
 
 
-# One call may have to wait out a throttling window or two of a minute each.
+# How long a service may refuse every call of an API before we stop asking: windows of a minute
+# are the rule, and waiting for one's turn in them does not count.
 _CALL_DEADLINE_S = 300.0
 
 

@@ -45,6 +45,7 @@ def settings_of(args: Namespace) -> engine.Settings:
         devops_url=args.devops_url,
         auth=args.auth,
         parallelism=args.parallelism,
+        reads=args.reads,
         timeout_s=args.timeout,
         journals=getattr(args, "journal", None),
         allowed=Allowed(

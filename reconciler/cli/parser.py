@@ -502,7 +502,14 @@ def _services(sub: argparse.ArgumentParser) -> None:
         type=_at_least_one,
         default=10,
         metavar="N",
-        help="most requests or actions at a time (default: 10)",
+        help="most actions at a time (default: 10)",
+    )
+    group.add_argument(
+        "--reads",
+        type=_at_least_one,
+        default=16,
+        metavar="N",
+        help="most requests on their way to a service at a time (default: 16)",
     )
     group.add_argument(
         "--timeout",

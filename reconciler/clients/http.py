@@ -23,7 +23,8 @@ import httpx
 from reconciler._version import __version__
 from reconciler.clients.auth import Credential
 from reconciler.clients.errors_map import Service, decode_json, error_from
-from reconciler.clients.retry import MAX_FAILURES, TRANSIENT, Backoff, Pace, retry_after_s
+from reconciler.clients.pace import Pace, Window
+from reconciler.clients.retry import MAX_FAILURES, TRANSIENT, Backoff, retry_after_s
 from reconciler.clients.text import clean, quote_segment
 from reconciler.clock import Clock
 from reconciler.errors import (
@@ -82,6 +83,7 @@ class _Call:
     end_s: float
     failures: int = 0
     throttles: int = 0
+    told_s: float = 0.0
     signed_again: bool = False
 
     @property
@@ -102,12 +104,14 @@ class Transport:
         base_url: ``https://…``; plain ``http`` only to a loopback host.
         credential: signs each request.
         clock: used for every wait and deadline.
-        connections: the most connections open at once.
-        deadline_s: default time for one call, waits and repeats included.
+        connections: the most calls on their way at once.
+        deadline_s: default time for one call, repeats and what it waits between them included,
+            but not the wait for its turn among the calls that the service takes.
         handler: replaces the network, for tests.
         rng: spreads the waits between repeats.
         fence: called before each request but GET and HEAD is put on the wire, repeats included;
             what it raises stops the call.
+        tell: is told in a sentence how many calls of an API the service takes.
 
     Raises:
         UsageError: ``base_url`` would send the token in the clear, or is no base URL.
@@ -125,6 +129,7 @@ class Transport:
         handler: httpx.AsyncBaseTransport | None = None,
         rng: random.Random | None = None,
         fence: Callable[[], Awaitable[None]] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(base_url)
@@ -133,11 +138,12 @@ class Transport:
         self._credential = credential
         self._deadline_s = deadline_s
         self._fence = fence
-        self._pace = Pace(clock)
+        self._pace = Pace(clock, tell)
+        self._free = asyncio.Semaphore(connections)
         self._backoff = Backoff(rng or random.Random())  # noqa: S311 - jitter, not a secret
         host = urlsplit(self.base_url).hostname or ""
         self._client = httpx.AsyncClient(
-            transport=handler,
+            transport=handler or _network(self.base_url, connections),
             follow_redirects=False,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             # A proxy from the environment must not see what is meant for this machine.
@@ -223,35 +229,46 @@ class Transport:
     async def _carry_out(self, call: _Call) -> Response:
         refresh = False
         while True:
-            await self._wait_for_turn(call)
-            header = (await self._credential.header(refresh=refresh)).get_secret_value()
-            refresh = False
-            if self._fence is not None and call.method not in _READS:
-                await self._fence()
-            answer = await self._send(call, header)
-            if isinstance(answer, TransportFailed):
-                await self._after_lost_answer(call, answer)
-                continue
-            result = self._judge(call, answer, header)
+            arrived_s = self.clock.monotonic_s()
+            async with (
+                self._pace.turn(call.api, name=call.name, longest_s=call.deadline_s) as window,
+                self._free,
+            ):
+                # How many others call is no reason to give this one up.
+                call.end_s += self.clock.monotonic_s() - arrived_s
+                header = (await self._credential.header(refresh=refresh)).get_secret_value()
+                refresh = False
+                if self._fence is not None and call.method not in _READS:
+                    await self._fence()
+                answer = await self._send(call, header)
+                result = (
+                    self._judge(call, answer, header)
+                    if isinstance(answer, httpx.Response)
+                    else answer
+                )
+                self._note_pace(call, window, result)
             if isinstance(result, Response):
                 return result
-            if answer.status_code == 401 and not call.signed_again:
+            if isinstance(result, TransportFailed):
+                await self._after_lost_answer(call, result)
+            elif result.status == 401 and not call.signed_again:
                 # 401 means: not carried out. Tokens expire during long polls.
                 call.signed_again = refresh = True
-                continue
-            await self._after_error(call, result)
+            else:
+                await self._after_error(call, result)
 
-    async def _wait_for_turn(self, call: _Call) -> None:
-        """Wait as long as the service told this API to, whichever caller it told."""
-        while (wait_s := self._pace.wait_s(call.api)) > 0:
-            if wait_s > self._left_s(call):
-                raise DeadlineExceeded(
-                    f"{call.name}: not sent: the service asked to wait {wait_s:.0f} s more before "
-                    f"the next {call.api} call, longer than the {call.deadline_s:g} s allowed",
-                    sent=False,
-                    remedy="Lower --parallelism or give the run more time with --timeout.",
-                )
-            await self.clock.sleep(wait_s)
+    def _note_pace(
+        self, call: _Call, window: Window, result: Response | ApiError | TransportFailed
+    ) -> None:
+        """Let all calls of this API know what the answer says of its limit."""
+        if isinstance(result, TransportFailed):
+            return
+        if not isinstance(result, Throttled):
+            self._pace.passed(call.api, window)
+            return
+        call.throttles += 1
+        call.told_s = self._backoff.after_throttle(call.throttles, result.retry_after_s)
+        self._pace.refused(call.api, window, call.told_s)
 
     async def _send(self, call: _Call, header: str) -> httpx.Response | TransportFailed:
         left_s = self._left_s(call)
@@ -321,11 +338,8 @@ class Transport:
     async def _after_error(self, call: _Call, error: ApiError) -> None:
         """Wait and return if the call is to be repeated, else raise ``error``."""
         if isinstance(error, Throttled):
-            # 429: refused before anything was done, so every method may be repeated.
-            call.throttles += 1
-            wait_s = self._backoff.after_throttle(call.throttles, error.retry_after_s)
-            self._pace.hold(call.api, wait_s)
-            if wait_s > self._left_s(call):
+            # 429: refused before anything was done, so every method may be repeated in its turn.
+            if call.told_s > self._left_s(call):
                 raise error
         elif error.status in TRANSIENT and call.safe:
             await self._back_off(call, error, error.retry_after_s)
@@ -434,6 +448,16 @@ _TLS_REMEDY = (
 def _tls(detail: str) -> str:
     """An untrusted certificate will not become trusted by trying again."""
     return _TLS_REMEDY if "CERTIFICATE_VERIFY_FAILED" in detail else ""
+
+
+def _network(base_url: str, connections: int) -> Network | None:
+    """Return our own pool; None for httpx's where it has to find its way through a proxy."""
+    from reconciler.clients.pool import PooledNetwork, goes_through_proxy  # noqa: PLC0415 - slow
+
+    parts = urlsplit(base_url)
+    if not _is_loopback(parts.hostname or "") and goes_through_proxy(base_url):
+        return None
+    return PooledNetwork(connections, secure=parts.scheme == "https")
 
 
 def _query(params: Mapping[str, str | int | bool] | None) -> str:

@@ -1,4 +1,4 @@
-"""When a call may be repeated, how long to wait first, and the pace the service asked for.
+"""When a call may be repeated, and how long to wait first.
 
 The rules are those of azure-devops-import.md section 7 and fabric-api.md section 4. Limits are
 never built in: only what the service says at the time counts, because limits changed before.
@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from reconciler.clock import Clock
-
-__all__ = ["MAX_FAILURES", "TRANSIENT", "Backoff", "Pace", "retry_after_s"]
+__all__ = ["MAX_FAILURES", "TRANSIENT", "Backoff", "retry_after_s"]
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504})
 """Statuses after which a call that is safe to repeat is repeated."""
@@ -78,20 +76,3 @@ class Backoff:
 
     def _spread(self, seconds: float) -> float:
         return seconds * self._rng.uniform(0.5, 1.0)
-
-
-class Pace:
-    """The earliest time of the next call, per API: one 429 slows every concurrent caller."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._not_before_s: dict[str, float] = {}
-
-    def hold(self, api: str, seconds: float) -> None:
-        """Let no call of ``api`` start for that long; never shortens an earlier hold."""
-        until_s = self._clock.monotonic_s() + seconds
-        self._not_before_s[api] = max(until_s, self._not_before_s.get(api, 0.0))
-
-    def wait_s(self, api: str) -> float:
-        """Return how long the next call of ``api`` has to wait; zero when it may go."""
-        return max(0.0, self._not_before_s.get(api, 0.0) - self._clock.monotonic_s())

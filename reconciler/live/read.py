@@ -1,8 +1,8 @@
-"""Read everything one plan needs, concurrently under a bound, each thing once.
+"""Read everything one plan needs, concurrently, each thing once.
 
-Lists come before single gets. A read that fails marks its address as unreadable and leaves the
-rest alone; being signed out of Fabric stops everything, since every further answer would be the
-same.
+How many calls are on their way at once, and when each may go, is the transport's to decide. Lists
+come before single gets. A read that fails marks its address as unreadable and leaves the rest
+alone; being signed out of Fabric stops everything, since every further answer would be the same.
 
 Requests: one list each for workspaces, and for capacities, connections and pipelines where the
 spec speaks of them; per binding one connection, one status, one for credentials where managed,
@@ -95,7 +95,7 @@ async def read_estate(
     """Read the live side of a spec.
 
     Args:
-        reads: the most reads under way at once.
+        reads: the most definitions read at once; each may be an operation at the service.
         patience: wait out running updates and deployments, as an apply must.
         beta: read through preview APIs too.
 
@@ -167,7 +167,7 @@ class _Reader:
         self._beta = beta
         self._services = services
         self._fabric = services.fabric
-        self._bound = asyncio.Semaphore(reads)
+        self._definitions_at_once = asyncio.Semaphore(reads)
         self._patience = patience
         self.capacities: tuple[LiveCapacity, ...] | None = None
         self.connections: tuple[LiveConnection, ...] | None = None
@@ -198,10 +198,9 @@ class _Reader:
         await asyncio.gather(self._read_deployments(), self._read_regions())
 
     async def _try(self, where: Address, what: str, read: Callable[[], Awaitable[T]]) -> T | None:
-        """Run one read under the bound; a failure marks the address and returns None."""
+        """Run one read; a failure marks the address and returns None."""
         try:
-            async with self._bound:
-                return await read()
+            return await read()
         except UsageError:
             raise
         except AuthFailed as e:
@@ -441,8 +440,7 @@ class _Reader:
             devops_version(self._estate.azure_devops, git.organization),
         )
         at = git_address(spec)
-        async with self._bound:
-            content = await read_content(azdo, target, source=git.create_branch_from)
+        content = await read_content(azdo, target, source=git.create_branch_from)
         base = binding or LiveBinding(state=ConnectionState.NOT_CONNECTED)
         self.bindings[at] = replace(base, content=content)
 
@@ -484,7 +482,9 @@ class _Reader:
         known = {w.id: where for where, w in self.workspaces.items()}
         names_by_id = {w.id: w.display_name for w in self.listed_workspaces}
         self.definitions, _ = await asyncio.gather(
-            read_definitions(self._fabric, wanted, bound=self._bound, beta=self._beta),
+            read_definitions(
+                self._fabric, wanted, bound=self._definitions_at_once, beta=self._beta
+            ),
             asyncio.gather(
                 *(
                     self._read_stage_workspace(
@@ -537,15 +537,13 @@ class _Reader:
                 continue
             known = self.bindings.get(bindings.get(entry.source_id, address("workspaces")))
             if known is None and entry.source_id not in self.source_bindings:
-                async with self._bound:
-                    found = await read_source_binding(self._fabric, entry.source_id)
+                found = await read_source_binding(self._fabric, entry.source_id)
                 if found is not None:
                     self.source_bindings[entry.source_id] = found
             live = self.pipelines[entry.pipeline]
-            async with self._bound:
-                operations = await open_history(
-                    self._fabric, live.id, live.operations or (), entry.stages, unread
-                )
+            operations = await open_history(
+                self._fabric, live.id, live.operations or (), entry.stages, unread
+            )
             self.pipelines[entry.pipeline] = replace(live, operations=operations)
 
     async def _read_stage_workspace(self, workspace_id: str, where: Address) -> None:
