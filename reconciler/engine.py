@@ -56,6 +56,7 @@ from reconciler.locks.holder import this_process
 from reconciler.plan.actions import Action, CreateConnection, Deploy, ImportRepository
 from reconciler.plan.build import PlanInput, build_plan, with_diagnostics
 from reconciler.plan.plan import Allowed, Plan
+from reconciler.plan.targets import narrowed, needs_all
 from reconciler.policies.judge import POLICY_CODES, judge
 from reconciler.policies.reviewed import (
     beyond,
@@ -282,11 +283,29 @@ async def _plan_with(
     patience = Patience(
         settings.clock, settings.timeout_s, lambda what: settings.tell(f"Waiting for {what}.")
     )
+    part = replace(wanted, estate=narrowed(wanted.estate, wanted.target))
+    plan = await _read_and_plan(services, part, settings, patience if patient else None, checkout)
+    if part.estate is not wanted.estate and needs_all(plan):
+        plan = await _read_and_plan(
+            services, wanted, settings, patience if patient else None, checkout
+        )
+    plan = with_diagnostics(plan, judge(plan, wanted.estate))
+    settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
+    return plan
+
+
+async def _read_and_plan(
+    services: Services,
+    wanted: PlanInput,
+    settings: Settings,
+    patience: Patience | None,
+    checkout: Checkout | None,
+) -> Plan:
     snapshot = await read_estate(
         wanted.estate,
         services,
         reads=settings.reads,
-        patience=patience if patient else None,
+        patience=patience,
         beta=wanted.beta,
     )
     if checkout is not None:
@@ -294,10 +313,7 @@ async def _plan_with(
             checkout.look_ahead, wanted.estate, snapshot, wanted.endpoints.values()
         )
         snapshot = with_preview(snapshot, preview)
-    plan = build_plan(wanted, snapshot)
-    plan = with_diagnostics(plan, judge(plan, wanted.estate))
-    settings.on_read(ReadFinished(purpose, plan, settings.clock.monotonic_s() - began_s))
-    return plan
+    return build_plan(wanted, snapshot)
 
 
 def _input_of(

@@ -135,14 +135,16 @@ async def in_process(
     seed: int | None = 1,
     data: Path | None = None,
     starts: datetime = BEGAN,
+    clock: ManualClock | None = None,
 ) -> AsyncIterator[InProcess]:
     """Run an emulator in this event loop.
 
     Args:
         data: folder that keeps its state; what it holds already is there again.
         starts: the time of both sides at the start.
+        clock: drives both sides in place of one that starts there.
     """
-    clock = ManualClock(starts)
+    clock = clock or ManualClock(starts)
     emulator = Emulator(EmulatorOptions(speed=speed, seed=seed, data=data))
     emulator.world.clock = EmulatorClock(real_time_s=lambda: clock.now().timestamp())
     await emulator.start()

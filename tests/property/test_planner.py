@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,9 +37,10 @@ from reconciler.live.places import target_of
 from reconciler.plan.actions import Action, Deploy
 from reconciler.plan.build import PlanInput, build_plan
 from reconciler.plan.plan import Plan, load_plan
+from reconciler.plan.targets import narrowed, needs_all
 from reconciler.spec.load import estate_from_resolved
 from reconciler.spec.models import Estate, PipelineSpec, WorkspaceSpec
-from reconciler.spec.resolve import stage_workspace
+from reconciler.spec.resolve import addresses, stage_workspace
 
 WORKSPACES = ["A", "B", "C", "D/x"]
 NAMES = st.sampled_from(["n1", "n2", "n3"])
@@ -533,3 +535,48 @@ def test_the_generator_reaches_the_kinds_the_promises_are_about():
     wanted |= {"repository.branch.create", "repository.directory.create"}
     wanted |= {"stage.assign", "stage.unassign", "workspace.create", "repository.import"}
     assert set() == wanted - seen
+
+
+WIDER_TARGETS = TARGETS | st.sampled_from(
+    [
+        ("workspaces/B/git",),
+        ("workspaces/D\\/x",),
+        ("pipelines/Q",),
+        ("pipelines/Q/stages/Dev", "workspaces/C"),
+        ("repositories",),
+        ("nothing/like/it",),
+    ]
+)
+
+
+def part_of(snapshot: Snapshot, whole: Estate, part: Estate) -> Snapshot:
+    """Return what reading a part of a spec gives: nothing of the resources left out."""
+    kept, left_out = (set(addresses(e)) for e in (part, whole))
+    left_out -= kept
+
+    def known(found: Mapping[Address, Any]) -> dict[Address, Any]:
+        return {a: v for a, v in found.items() if not any(address_matches(a, o) for o in left_out)}
+
+    return replace(
+        snapshot,
+        workspaces=known(snapshot.workspaces),
+        bindings=known(snapshot.bindings),
+        repositories=known(snapshot.repositories),
+        pipelines=known(snapshot.pipelines),
+        unreadable=known(snapshot.unreadable),
+    )
+
+
+@relaxed
+@given(worlds(), WIDER_TARGETS)
+def test_a_target_is_planned_the_same_without_what_it_does_not_depend_on(world, target):
+    """Guards the narrowed reading: same actions in the same waves, and no finding of its own."""
+    estate, resolved, snapshot = world
+    whole = make(world, target=target)
+    part = narrowed(estate, target)
+    plan = make((part, resolved, part_of(snapshot, estate, part)), target=target)
+    if part is not estate and needs_all(plan):
+        return
+    assert whole.actions == plan.actions
+    assert set(plan.diagnostics) <= set(whole.diagnostics)
+    assert set(plan.unknown) <= set(whole.unknown)
