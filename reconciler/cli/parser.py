@@ -151,6 +151,9 @@ def _plan(sub: argparse.ArgumentParser) -> None:
         "--out", type=_path, metavar="FILE", help="also save the plan as JSON, for: apply FILE"
     )
     sub.add_argument(
+        "--explain-requests", action="store_true", help="also tell what each request was for"
+    )
+    sub.add_argument(
         "--detailed-exitcode", action="store_true", help="exit with 2 when there are changes"
     )
     _merge(sub)

@@ -21,6 +21,7 @@ from reconciler.cli.session import Session
 from reconciler.errors import UsageError
 from reconciler.live.checkout import MergeRequest
 from reconciler.plan.plan import Plan
+from reconciler.plan.requests import explained
 from reconciler.render.as_json import plan_json
 from reconciler.render.terminal import escape
 
@@ -52,6 +53,8 @@ def _plan(args: Namespace, session: Session, merge: MergeRequest | None) -> int:
             merge=merge,
         )
     )
+    if args.explain_requests:
+        plan = plan.model_copy(update={"request_reasons": explained(plan.requests)})
     fresh = tell_warnings(loaded.diagnostics, plan, console)
     session.planned(plan, fresh)
     console.write(plan_document(plan, form, console, fresh))

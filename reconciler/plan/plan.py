@@ -197,7 +197,8 @@ class Plan(_Model):
         allowed: the caps it was made with.
         beta: preview APIs were allowed; applying the plan may use them too.
         requests: how many requests planning made, by API.
-        fingerprint: SHA-256 over everything but ``created_at`` and ``requests``.
+        request_reasons: what each API was asked for; empty without ``--explain-requests``.
+        fingerprint: SHA-256 over everything but ``created_at`` and what tells of requests.
     """
 
     format_version: str = FORMAT_VERSION
@@ -224,6 +225,7 @@ class Plan(_Model):
     allowed: Allowed = Allowed()
     beta: bool = False
     requests: dict[str, int] = Field(default_factory=dict)
+    request_reasons: dict[str, str] = Field(default_factory=dict)
     fingerprint: str = ""
 
     def to_json(self) -> str:
@@ -252,8 +254,11 @@ def summarise(actions: Iterable[Action], losses: Iterable[Loss] = ()) -> PlanSum
     )
 
 
+_NOT_PRINTED = frozenset({"created_at", "requests", "request_reasons", "fingerprint"})
+
+
 def _fingerprint(data: Mapping[str, Any]) -> str:
-    kept = {k: v for k, v in data.items() if k not in {"created_at", "requests", "fingerprint"}}
+    kept = {k: v for k, v in data.items() if k not in _NOT_PRINTED}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

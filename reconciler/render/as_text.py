@@ -6,7 +6,7 @@ escaped here, at the sink.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.plan.actions import Action, FieldChange, ItemChange, Verb, verb_of
@@ -49,6 +49,8 @@ MOST_FINDINGS = 50
 """Findings that text shows; what writes it also says where all of them are."""
 
 _MOST_ITEMS = 20
+_MANY_REQUESTS = 100
+_FIRST_APIS = 4
 
 
 def render_plan(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
@@ -228,8 +230,30 @@ def _requests(plan: Plan, paint: Paint) -> Iterator[str]:
         told = f"{count(len(plan.ignored), 'entry', 'entries')} ignored by the spec's rules"
         yield paint.dim(f"{told}; --format json, markdown or html lists them.")
     made = sum(plan.requests.values())
-    if made:
-        yield paint.dim(f"Read with {count(made, 'request')}.")
+    if not made:
+        return
+    if not plan.request_reasons:
+        yield paint.dim(f"Read with {count(made, 'request')}{_by_api(plan.requests, made)}.")
+        return
+    yield f"Read with {count(made, 'request')}; those that were repeated count again:"
+    width = max(len(api) for api in plan.requests)
+    for api, n in _most_first(plan.requests):
+        why = plan.request_reasons.get(api, "")
+        yield f"  {n:>7,}  {escape(api):<{width}}  {paint.dim(escape(why))}"
+
+
+def _by_api(requests: Mapping[str, int], made: int) -> str:
+    """Say which APIs were asked most, where it is more than a glance would take in."""
+    if made < _MANY_REQUESTS:
+        return ""
+    first = _most_first(requests)[:_FIRST_APIS]
+    rest = made - sum(n for _, n in first)
+    each = [f"{n:,} {escape(api)}" for api, n in first] + ([f"{rest:,} others"] if rest else [])
+    return f": {', '.join(each)}; --explain-requests says why"
+
+
+def _most_first(requests: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(requests.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
 def _last_lines(plan: Plan, paint: Paint) -> Iterator[str]:

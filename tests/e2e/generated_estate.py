@@ -24,6 +24,7 @@ class Size:
         roles: how many workspaces manage roles.
         pipelines: of two stages each, over two bound workspaces of their own.
         deployments: how many of the pipelines deploy from the first stage to the second.
+        compared: how many of the deployments compare definitions, two pairs of notebooks each.
         pipeline_roles: how many pipelines manage roles.
         repositories: Azure Repos repositories in the spec, with a default branch.
         imports: how many of them say what they were imported from.
@@ -35,6 +36,7 @@ class Size:
     roles: int = 0
     pipelines: int = 0
     deployments: int = 0
+    compared: int = 0
     pipeline_roles: int = 0
     repositories: int = 0
     imports: int = 0
@@ -116,7 +118,8 @@ def spec(size: Size) -> dict[str, Any]:
             ],
         }
         if n < size.deployments:
-            pipeline["deployments"] = [{"from": "Dev", "to": "Test", "compare": "pairing"}]
+            how = "definitions" if n < size.compared else "pairing"
+            pipeline["deployments"] = [{"from": "Dev", "to": "Test", "compare": how}]
         if n < size.pipeline_roles:
             pipeline["roles"] = [{**role, "role": "Admin"}]
         pipelines.append(pipeline)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from in_process import InProcess, in_process
 from virtual_clock import VirtualClock
 
 from reconciler import engine
+from reconciler.plan.requests import REASONS
 
 
 @asynccontextmanager
@@ -27,6 +30,65 @@ async def live(size: Size, folder: Path) -> AsyncIterator[InProcess]:
 async def asked(world: InProcess, since: int = 0) -> list[str]:
     """The paths that were asked for, in order."""
     return [r["path"] for r in await world.requests() if r["n"] > since]
+
+
+def budget(size: Size, page: int) -> dict[str, int]:
+    """The formula of docs/performance.md: requests of a plan by API, for a live estate."""
+    found = {
+        "workspaces.list": math.ceil(size.workspaces / page) if size.workspaces else 0,
+        "workspaces.roles.list": size.roles,
+        "git.connection": size.bound,
+        "git.status": size.bound,
+        "git.credentials.get": size.credentials,
+        "pipelines.list": math.ceil(size.pipelines / page),
+        "pipelines.get": size.pipelines,
+        "pipelines.roles.list": size.pipeline_roles,
+        "pipelines.operations.list": size.deployments,
+        "pipelines.stages.items": 2 * size.deployments,
+        "items.list": 2 * size.compared,
+        "folders.list": 2 * size.compared,
+        "items.get_definition": 4 * size.compared,
+        "azdo.repositories.list": 1 if size.repositories else 0,
+        "azdo.refs.list": size.repositories,
+        "azdo.imports.list": size.imports,
+    }
+    return {api: n for api, n in found.items() if n}
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        Size(workspaces=1),
+        Size(workspaces=30, bound=20, credentials=7, roles=5),
+        Size(workspaces=230, bound=3),
+        Size(workspaces=24, bound=24, pipelines=12, deployments=9, pipeline_roles=4),
+        Size(workspaces=8, bound=8, pipelines=4, deployments=4, compared=3),
+        Size(workspaces=2, repositories=5, imports=2),
+    ],
+    ids=["one", "bindings", "pages", "pipelines", "definitions", "repositories"],
+)
+async def test_a_plan_makes_the_requests_of_the_formula(tmp_path: Path, size: Size):
+    """Guards the request budget: so many per workspace, binding, pipeline, import, and no more."""
+    async with live(size, tmp_path) as world:
+        plan = await engine.make_plan(loaded(size), world.settings())
+        log = await world.requests()
+        page = world.emulator.world.fabric.settings.page_size
+    assert plan.complete
+    assert [] == [a.id for a in plan.actions]
+    assert budget(size, page) == {
+        api: n for api, n in plan.requests.items() if not api.startswith("operations.")
+    }
+    assert len(log) == sum(plan.requests.values())
+    reads = Counter((r["method"], r["path"], str(r["query"])) for r in log)
+    assert [] == [what for what, times in reads.items() if times > 1]
+    assert set() == plan.requests.keys() - REASONS.keys()
+
+
+def test_the_page_on_performance_has_the_formula():
+    """Guards the table that people read: every API of the formula stands in it."""
+    text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    everything = Size(*[2] * len(fields(Size)))
+    assert [] == [api for api in budget(everything, 100) if f"`{api}`" not in text]
 
 
 async def test_with_a_target_nothing_outside_its_closure_is_read(tmp_path: Path):
