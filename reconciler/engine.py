@@ -21,6 +21,7 @@ from reconciler.adopt.read import read_selected
 from reconciler.clients.auth import devops_credential, fabric_credential, identity_source
 from reconciler.clients.http import Network, Service, Transport
 from reconciler.clients.lro import OperationState
+from reconciler.clients.secrets import secrets_of
 from reconciler.clients.services import Services
 from reconciler.clock import Clock, SystemClock
 from reconciler.diagnostics import Diagnostic
@@ -66,7 +67,7 @@ from reconciler.policies.reviewed import (
 )
 from reconciler.spec.load import LoadResult, estate_from_resolved, load_spec
 from reconciler.spec.models import Estate, Metadata, SecretRef
-from reconciler.spec.resolve import find_connection, repository_address
+from reconciler.spec.resolve import find_connection, repository_address, secret_references
 
 __all__ = [
     "Adopted",
@@ -230,6 +231,8 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
     fabric_auth = fabric_credential(settings.environ, mode=settings.auth, clock=settings.clock)
     devops_auth = devops_credential(settings.environ, mode=settings.auth, clock=settings.clock)
     connections = max(settings.reads, settings.parallelism)
+    names = [reference.env for reference in secret_references(estate)] if estate else []
+    secrets = secrets_of(settings.environ, names)
     fabric = Transport(
         service=Service.FABRIC,
         base_url=endpoints["fabric"],
@@ -240,6 +243,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         handler=_network(settings, Service.FABRIC),
         fence=settings.fence,
         tell=settings.tell,
+        secrets=secrets,
     )
     devops = Transport(
         service=Service.AZURE_DEVOPS,
@@ -251,6 +255,7 @@ async def _services(settings: Settings, estate: Estate | None) -> AsyncIterator[
         handler=_network(settings, Service.AZURE_DEVOPS),
         fence=settings.fence,
         tell=settings.tell,
+        secrets=secrets,
     )
     services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
     try:

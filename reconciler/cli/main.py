@@ -100,10 +100,28 @@ def _bug(error: Exception, args: argparse.Namespace) -> int:
     if getattr(args, "verbose", False):
         import traceback  # noqa: PLC0415 - only when asked for
 
-        traceback.print_exception(error)
+        sys.stderr.write(_masked("".join(traceback.format_exception(error)), args))
     else:
         sys.stderr.write("  hint: run it again with --verbose and report what it prints\n")
     return 1
+
+
+def _masked(text: str, args: argparse.Namespace) -> str:
+    """Take every secret of this process out of a traceback: messages may quote what was sent."""
+    import re  # noqa: PLC0415 - only for a bug
+
+    from reconciler.clients.secrets import secrets_of  # noqa: PLC0415
+
+    names: set[str] = set()
+    for path in getattr(args, "paths", None) or ():
+        files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+        for file in files:
+            try:
+                found = file.read_text(encoding="utf-8", errors="replace")
+            except OSError:  # what cannot be read now may have been, but then it is no spec
+                continue
+            names.update(re.findall(r"\$\{env\.([^}]*)\}", found))
+    return secrets_of(os.environ, names).masked(text)
 
 
 def _never_fail_to_encode(stream: TextIO) -> None:

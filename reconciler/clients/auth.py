@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from reconciler.clients.secrets import NO_SECRETS, Secrets, secrets_of
 from reconciler.clients.text import clean
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import AuthFailed, UsageError
@@ -164,6 +167,7 @@ class AzureIdentity:
         make: builds the library's credential; called again on a refresh when ``renewable``,
             because the library offers no other way around its own cache.
         renewable: False for credentials that would ask a person again.
+        secrets: what the library signs in with, and might repeat in an error.
     """
 
     def __init__(
@@ -174,12 +178,14 @@ class AzureIdentity:
         description: str,
         clock: Clock | None = None,
         renewable: bool = True,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._make = make
         self._scope = scope
         self._description = description
         self._clock = clock or SystemClock()
         self._renewable = renewable
+        self._secrets = secrets
         self._source: TokenSource | None = None
         self._token: SecretStr | None = None
         self._expires_s = 0.0
@@ -218,7 +224,7 @@ class AzureIdentity:
     async def _fetch(self, *, rebuild: bool) -> None:
         if rebuild:
             self._source = None
-        answer = await asyncio.to_thread(self._get_token)
+        answer = await _in_daemon(self._get_token)
         self._token = SecretStr(answer.token)
         self._expires_s = float(answer.expires_on)
         self._fetched_s = self._clock.monotonic_s()
@@ -233,7 +239,7 @@ class AzureIdentity:
             return self._source.get_token(self._scope)
         except (AzureError, ValueError, OSError) as error:
             raise AuthFailed(
-                f"no token from {self._description}: {clean(str(error))}",
+                f"no token from {self._description}: {clean(self._secrets.masked(str(error)))}",
                 status=401,
                 remedy="Sign in (for instance `az login`), set up that credential, or choose "
                 f"another with --auth {'|'.join(AUTH_MODES)}.",
@@ -300,6 +306,7 @@ def _azure_identity(
         description=f"azure-identity ({mode or 'default chain'})",
         clock=clock,
         renewable=mode not in {"interactive", "device-code"},
+        secrets=secrets_of(environ),
     )
 
 
@@ -390,6 +397,35 @@ def _jwt_claims(token: str) -> Mapping[str, Any]:
     except (binascii.Error, ValueError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+async def _in_daemon(work: Callable[[], _AccessToken]) -> _AccessToken:
+    """Run blocking work in a thread that ends with the process.
+
+    A pool's thread would be waited for at the end, and a sign-in that hangs with it.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_AccessToken] = loop.create_future()
+
+    def tell(answer: _AccessToken | None, error: BaseException | None) -> None:
+        if done.done():  # nobody waits any more
+            return
+        if answer is not None:
+            done.set_result(answer)
+        else:
+            done.set_exception(error or AuthFailed("no token", status=401))
+
+    def run() -> None:
+        answer, failure = None, None
+        try:
+            answer = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, answer, failure)
+
+    threading.Thread(target=run, name="sign-in", daemon=True).start()
+    return await done
 
 
 def _epoch_s(moment: datetime) -> float:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
+from reconciler.clients.secrets import Secrets
 from reconciler.clients.text import clean
 from reconciler.errors import (
     ApiError,
@@ -80,19 +81,16 @@ def error_from(
     headers: Mapping[str, str],
     content: bytes,
     retry_after_s: float | None = None,
-    secrets: Iterable[str] = (),
+    secrets: Iterable[Secrets] = (),
 ) -> ApiError:
     """Build the exception for an error answer (any status of 400 or more)."""
-    told = _fabric(headers, content) if service is Service.FABRIC else _azdo(headers, content)
-    masked = tuple(secrets)
+    # First of all, so that no member is read, cut or decoded with a secret in it.
+    told = _masked(service, headers, content, tuple(secrets))
     told_text = "; ".join(
         ": ".join(part for part in pair if part) for pair in ((told.code, told.text), *told.nested)
     )
     request_id = clean(told.request_id, limit=100)
-    message = (
-        f"{method} {clean(path, limit=300)}: {status} "
-        f"{clean(told_text, secrets=masked) or EMPTY_ANSWER}"
-    )
+    message = f"{method} {clean(path, limit=300)}: {status} {clean(told_text) or EMPTY_ANSWER}"
     kind = _CLASSES.get(status, ServiceUnavailable if status >= 500 else ApiError)
     return kind(
         f"{message} (request id {request_id})" if request_id else message,
@@ -120,7 +118,33 @@ def decode_json(content: bytes) -> object:
         ValueError: it is not JSON.
     """
     text = content.decode("utf-8-sig")
-    return json.loads(text) if text.strip() else None
+    try:
+        return json.loads(text) if text.strip() else None
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _masked(
+    service: Service, headers: Mapping[str, str], content: bytes, secrets: tuple[Secrets, ...]
+) -> _Told:
+    """Read an error twice masked: as it was sent, and again where an escape hid a secret."""
+
+    def mask(text: str) -> str:
+        for known in secrets:
+            text = known.masked(text)
+        return text
+
+    shown = {name.lower(): mask(value) for name, value in headers.items()}
+    body = mask(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    told = _fabric(shown, body) if service is Service.FABRIC else _azdo(shown, body)
+    return _Told(
+        code=mask(told.code),
+        text=mask(told.text),
+        nested=tuple((mask(code), mask(text)) for code, text in told.nested),
+        request_id=mask(told.request_id),
+        is_retriable=told.is_retriable,
+        codes=tuple(mask(code) for code in told.codes),
+    )
 
 
 def _remedy(service: Service, status: int, told: _Told) -> str:

@@ -22,10 +22,12 @@ import httpx
 
 from reconciler._version import __version__
 from reconciler.clients.auth import Credential
+from reconciler.clients.body import ACCEPTED, Content, read_content
 from reconciler.clients.errors_map import Service, decode_json, error_from
 from reconciler.clients.pace import Pace, Window
 from reconciler.clients.retry import MAX_FAILURES, TRANSIENT, Backoff, retry_after_s
-from reconciler.clients.text import clean, quote_segment
+from reconciler.clients.secrets import NO_SECRETS, Secrets
+from reconciler.clients.text import clean, host_of, quote_segment
 from reconciler.clock import Clock
 from reconciler.errors import (
     ApiError,
@@ -67,6 +69,16 @@ class Response:
     body: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came back, read within bounds; ``problem`` says what was wrong with its content."""
+
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
+    problem: str
+
+
 @dataclass(slots=True)
 class _Call:
     """One request and what happened to it so far."""
@@ -98,6 +110,7 @@ class Transport:
         requests: how many requests were sent, per ``api``, repeats included.
         base_url: the configured origin and prefix, without a trailing slash.
         clock: the time everything here waits by.
+        secrets: what is masked in texts of this service.
 
     Args:
         service: which error bodies and throttling rules apply.
@@ -112,6 +125,7 @@ class Transport:
         fence: called before each request but GET and HEAD is put on the wire, repeats included;
             what it raises stops the call.
         tell: is told in a sentence how many calls of an API the service takes.
+        secrets: what the service is sent in confidence; it may repeat it in an error.
 
     Raises:
         UsageError: ``base_url`` would send the token in the clear, or is no base URL.
@@ -130,11 +144,13 @@ class Transport:
         rng: random.Random | None = None,
         fence: Callable[[], Awaitable[None]] | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self.service = service
         self.base_url = _checked_base_url(base_url)
         self.clock = clock
         self.requests: Counter[str] = Counter()
+        self.secrets = secrets
         self._credential = credential
         self._deadline_s = deadline_s
         self._fence = fence
@@ -151,6 +167,7 @@ class Transport:
             headers={
                 "User-Agent": f"fabric-reconciler/{__version__}",
                 "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
                 **(
                     {"X-TFS-FedAuthRedirect": "Suppress"} if service is Service.AZURE_DEVOPS else {}
                 ),
@@ -236,15 +253,15 @@ class Transport:
             ):
                 # How many others call is no reason to give this one up.
                 call.end_s += self.clock.monotonic_s() - arrived_s
-                header = (await self._credential.header(refresh=refresh)).get_secret_value()
+                header = await self._sign(call, refresh=refresh)
                 refresh = False
                 if self._fence is not None and call.method not in _READS:
                     await self._fence()
                 answer = await self._send(call, header)
                 result = (
-                    self._judge(call, answer, header)
-                    if isinstance(answer, httpx.Response)
-                    else answer
+                    answer
+                    if isinstance(answer, TransportFailed)
+                    else self._judge(call, answer, header)
                 )
                 self._note_pace(call, window, result)
             if isinstance(result, Response):
@@ -270,7 +287,21 @@ class Transport:
         call.told_s = self._backoff.after_throttle(call.throttles, result.retry_after_s)
         self._pace.refused(call.api, window, call.told_s)
 
-    async def _send(self, call: _Call, header: str) -> httpx.Response | TransportFailed:
+    async def _sign(self, call: _Call, *, refresh: bool) -> str:
+        """Return the header, within the time of the call: a sign-in may hang as a service may."""
+        try:
+            async with asyncio.timeout(max(self._left_s(call), 0.0)):
+                return (await self._credential.header(refresh=refresh)).get_secret_value()
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"{call.name}: not sent: no token from {self._credential.describe()} within the "
+                f"{call.deadline_s:g} s allowed",
+                sent=False,
+                remedy="See that the sign-in answers (for instance `az account get-access-token`), "
+                "or hand a token in by the environment.",
+            ) from error
+
+    async def _send(self, call: _Call, header: str) -> _Answer | TransportFailed:
         left_s = self._left_s(call)
         if left_s <= 0:
             raise DeadlineExceeded(
@@ -286,13 +317,14 @@ class Transport:
         began_s = self.clock.monotonic_s()
         try:
             async with asyncio.timeout(left_s):
-                answer = await self._client.request(
+                request = self._client.build_request(
                     call.method,
                     call.url,
                     json=call.json,
                     headers={**call.headers, "Authorization": header},
                     timeout=timeout,
                 )
+                answer, content = await self._exchange(request)
         except TimeoutError as error:
             raise self._too_late(call) from error
         except httpx.HTTPError as error:
@@ -300,7 +332,14 @@ class Transport:
             return self._lost(call, error)
         elapsed_ms = (self.clock.monotonic_s() - began_s) * 1000
         _log.debug("%s %s -> %d in %.0f ms", call.method, call.path, answer.status_code, elapsed_ms)
-        return answer
+        return _Answer(answer.status_code, answer.headers, content.data, content.problem)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, Content]:
+        answer = await self._client.send(request, stream=True)
+        try:
+            return answer, await read_content(answer)
+        finally:
+            await answer.aclose()
 
     def _lost(self, call: _Call, error: httpx.HTTPError) -> TransportFailed:
         host = urlsplit(self.base_url).netloc
@@ -364,7 +403,7 @@ class Transport:
             ) from error
         await self.clock.sleep(wait_s)
 
-    def _judge(self, call: _Call, answer: httpx.Response, header: str) -> Response | ApiError:
+    def _judge(self, call: _Call, answer: _Answer, header: str) -> Response | ApiError:
         """Decide what an answer is.
 
         Source: azure-devops-import.md section 6: a sign-in page can come as 302, 203 or even 200.
@@ -381,7 +420,7 @@ class Transport:
                 headers=answer.headers,
                 content=answer.content,
                 retry_after_s=told_s,
-                secrets=(header, header.partition(" ")[2]),
+                secrets=(Secrets((header, header.partition(" ")[2])), self.secrets),
             )
         if status not in _SUCCESS or "html" in content_type:
             return self._not_signed_in(call, answer)
@@ -389,16 +428,16 @@ class Transport:
             # Azure DevOps slows callers down with a 200 (azure-devops-import.md section 7, docs).
             # On Fabric a 200 carries it only for polling one operation, which its poller obeys.
             self._pace.hold(call.api, told_s)
-        if call.raw:
+        if call.raw and not answer.problem:
             return Response(status, answer.headers, answer.content)
         return self._parsed(call, answer, content_type)
 
-    def _parsed(
-        self, call: _Call, answer: httpx.Response, content_type: str
-    ) -> Response | ApiError:
+    def _parsed(self, call: _Call, answer: _Answer, content_type: str) -> Response | ApiError:
         body: object = None
-        problem = ""
-        if answer.content and content_type and "json" not in content_type:
+        problem = answer.problem
+        if problem:
+            pass
+        elif answer.content and content_type and "json" not in content_type:
             problem = f"content of type {clean(content_type, limit=60)} instead of JSON"
         else:
             try:
@@ -416,10 +455,10 @@ class Transport:
             remedy="Check the URL of the service, and whether a proxy answers in its place.",
         )
 
-    def _not_signed_in(self, call: _Call, answer: httpx.Response) -> ApiError:
+    def _not_signed_in(self, call: _Call, answer: _Answer) -> ApiError:
         status = answer.status_code
         if 300 <= status < 400:
-            target = urlsplit(answer.headers.get("location", "")).hostname or "elsewhere"
+            target = host_of(answer.headers.get("location", "")) or "elsewhere"
             said = f"a redirect to {clean(target, limit=100)}, which is not followed"
         elif status == 203 or "html" in answer.headers.get("content-type", "").lower():
             said = "a sign-in page instead of data"

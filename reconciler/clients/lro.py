@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from reconciler.clients.http import Response, Transport
 from reconciler.clients.retry import retry_after_s
-from reconciler.clients.text import clean, quote_segment
+from reconciler.clients.secrets import Secrets
+from reconciler.clients.text import clean, path_of, quote_segment
 from reconciler.clients.wire import UtcTime, WireModel, parse
 from reconciler.errors import (
     ApiError,
@@ -138,7 +138,7 @@ def _operation_id(response: Response) -> str | None:
     if re.fullmatch(r"[0-9A-Za-z-]{1,128}", stated):
         return stated
     # Only the id is taken from Location, never its host.
-    found = _ID.search(urlsplit(response.headers.get("location", "")).path)
+    found = _ID.search(path_of(response.headers.get("location", "")))
     return found.group(1) if found else None
 
 
@@ -168,7 +168,7 @@ class Operations:
             percent_complete=state.percent_complete,
             created=state.created,
             last_updated=state.last_updated,
-            causes=_causes(state.error),
+            causes=_causes(state.error, self._transport.secrets),
             has_result=ended_well and bool(response.headers.get("location")),
             retry_after_s=retry_after_s(response.headers),
         )
@@ -254,15 +254,17 @@ class Operations:
             )
 
 
-def _causes(failure: _Failure | None) -> tuple[OperationCause, ...]:
+def _causes(failure: _Failure | None, secrets: Secrets) -> tuple[OperationCause, ...]:
     if failure is None:
         return ()
     return tuple(
         OperationCause(
-            code=clean(detail.error_code, limit=100),
-            message=clean(detail.message),
+            code=clean(secrets.masked(detail.error_code), limit=100),
+            message=clean(secrets.masked(detail.message)),
             resource=clean(
-                f"{detail.related_resource.resource_type} {detail.related_resource.resource_id}",
+                secrets.masked(
+                    f"{detail.related_resource.resource_type} {detail.related_resource.resource_id}"
+                ),
                 limit=200,
             )
             if detail.related_resource

@@ -46,7 +46,7 @@ def _until(text: str, now: datetime | None) -> float:
         return float("nan")
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a zone of a billion hours
         return float("nan")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -18,6 +18,7 @@ from reconciler.spec.models import (
     PipelineSpec,
     RepositorySpec,
     RoleSpec,
+    SecretRef,
     StageSpec,
     StageWorkspace,
     WorkspaceSpec,
@@ -34,6 +35,7 @@ __all__ = [
     "remote_key",
     "repository_address",
     "role_address",
+    "secret_references",
     "stage_address",
     "stage_workspace",
     "with_defaults",
@@ -98,6 +100,21 @@ def addresses(estate: Estate) -> Iterator[Address]:
         yield from (role_address(pipeline, r) for r in pipeline.roles)
         yield from (stage_address(pipeline, s) for s in pipeline.stages)
         yield from (deployment_address(pipeline, d) for d in pipeline.deployments)
+
+
+def secret_references(estate: Estate) -> Iterator[SecretRef]:
+    """Yield every reference to a secret, in the order of the spec's parts."""
+    for repository in estate.azure_devops.repositories if estate.azure_devops else ():
+        inline = repository.import_.credentials if repository.import_ else None
+        if inline is not None and inline.password is not None:
+            yield inline.password
+    for connection in estate.connections:
+        if connection.create is not None:
+            credentials = connection.create.credentials
+            if credentials.key is not None:
+                yield credentials.key
+            if credentials.service_principal is not None:
+                yield credentials.service_principal.secret
 
 
 def stage_workspace(stage: StageSpec) -> StageWorkspace | None:

@@ -14,6 +14,7 @@ from reconciler.clients.azdo.models import ImportRequest
 from reconciler.clients.azdo.versions import Resource
 from reconciler.clients.errors_map import is_empty_answer
 from reconciler.clients.paging import values_of
+from reconciler.clients.text import clean, without_userinfo
 from reconciler.clients.wire import body_of, parse, parse_all
 from reconciler.errors import ApiError
 
@@ -41,13 +42,15 @@ class Imports:
             path,
             params={"includeAbandoned": include_abandoned},
         )
-        return parse_all(ImportRequest, values_of(response, f"GET {path}"), what=f"GET {path}")
+        what = f"GET {path}"
+        found = parse_all(ImportRequest, values_of(response, what), what=what)
+        return [self._safe(request) for request in found]
 
     async def get(self, project: str, repo_id: str, import_request_id: int) -> ImportRequest:
         """Return one import request, by ids: the ``url`` it carries is not reliable (field)."""
         path = _imports(project, repo_id, import_request_id)
         response = await self._caller.call("azdo.imports.get", Resource.IMPORTS, "GET", path)
-        return parse(ImportRequest, response.body, what=f"GET {path}")
+        return self._safe(parse(ImportRequest, response.body, what=f"GET {path}"))
 
     async def create(
         self,
@@ -85,7 +88,7 @@ class Imports:
             if error.status == 400 and is_empty_answer(error):
                 raise _source_refused(error) from error
             raise
-        return parse(ImportRequest, response.body, what=f"POST {path}")
+        return self._safe(parse(ImportRequest, response.body, what=f"POST {path}"))
 
     async def retry(self, project: str, repo_id: str, import_request_id: int) -> ImportRequest:
         """Run a failed request again, with the same source and endpoint."""
@@ -107,7 +110,19 @@ class Imports:
         response = await self._caller.call(
             api, Resource.IMPORTS, "PATCH", path, json={"status": status}
         )
-        return parse(ImportRequest, response.body, what=f"PATCH {path}")
+        return self._safe(parse(ImportRequest, response.body, what=f"PATCH {path}"))
+
+    def _safe(self, request: ImportRequest) -> ImportRequest:
+        """Take credentials out of what a request says: of ours, and of who wrote its URL."""
+        changes: dict[str, object] = {}
+        detail, source = request.detailed_status, request.parameters.git_source
+        if detail is not None:
+            told = clean(self._caller.transport.secrets.masked(detail.error_message))
+            changes["detailed_status"] = detail.model_copy(update={"error_message": told})
+        if source is not None:
+            url = source.model_copy(update={"url": without_userinfo(source.url)})
+            changes["parameters"] = request.parameters.model_copy(update={"git_source": url})
+        return request.model_copy(update=changes)
 
 
 def _imports(project: str, repo_id: str, import_request_id: int | None = None) -> str:
