@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test chaos check lint types layers schema figures figures-emulator bench clean
+.PHONY: help demo test chaos fuzz check lint types layers schema figures figures-emulator bench clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,6 +25,9 @@ test: $(STAMP) ## Run every test
 chaos: $(STAMP) ## Break every request of every example in every way, then walk 10,000 random steps
 	@PYTHONPATH=tests $(BIN)/python -m chaos --resume .chaos-progress.jsonl
 	@PYTHONPATH=tests $(BIN)/python -m chaos.walk
+
+fuzz: $(STAMP) ## Feed 16,000 hostile inputs: specs, plan files, journals, answers
+	@$(BIN)/python tests/fuzz
 
 check: lint types layers ## Lint, type and layer checks
 

@@ -62,11 +62,13 @@ class Response:
         status: 200, 201, 202 or 204.
         headers: names compare case-insensitively.
         body: the parsed JSON, None when empty or ``null``; bytes if raw content was asked for.
+        size: how many bytes the content has.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,7 +431,7 @@ class Transport:
             # On Fabric a 200 carries it only for polling one operation, which its poller obeys.
             self._pace.hold(call.api, told_s)
         if call.raw and not answer.problem:
-            return Response(status, answer.headers, answer.content)
+            return Response(status, answer.headers, answer.content, len(answer.content))
         return self._parsed(call, answer, content_type)
 
     def _parsed(self, call: _Call, answer: _Answer, content_type: str) -> Response | ApiError:
@@ -445,7 +447,7 @@ class Transport:
             except ValueError:
                 problem = "something that is not JSON"
         if not problem:
-            return Response(answer.status_code, answer.headers, body)
+            return Response(answer.status_code, answer.headers, body, len(answer.content))
         # Status 200 and no JSON is a gateway talking; whether the call was done is unknown.
         return ServiceUnavailable(
             f"{call.name}: {answer.status_code} with {problem}",

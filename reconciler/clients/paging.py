@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +12,13 @@ from reconciler.clients.text import clean
 from reconciler.errors import ClientError
 
 __all__ = ["collect", "collect_by_header", "values_of"]
+
+_MOST_PAGES = 10_000
+_MOST_BYTES = 512 * 1024 * 1024
+_MOST_TIME_S = 3600.0
+"""Bounds of one list, an order of magnitude beyond the largest tenants. They are for a service
+that never comes to an end; a list that is cut off is an error, never a shorter list.
+"""
 
 
 async def collect(
@@ -33,7 +41,7 @@ async def collect(
     """
     what = f"GET {path}"
     values: list[dict[str, Any]] = []
-    seen: set[str] = set()
+    bounds = _Bounds(what, transport.clock.monotonic_s() + _MOST_TIME_S)
     query = dict(params or {})
     while True:
         response = await transport.request(api, "GET", path, params=query)
@@ -41,7 +49,7 @@ async def collect(
         token = response.body.get("continuationToken")
         if not isinstance(token, str) or not token:
             return values
-        _refuse_repeated(token, seen, what)
+        bounds.page(response, token, transport.clock.monotonic_s())
         query["continuationToken"] = unquote(token)
 
 
@@ -62,7 +70,7 @@ async def collect_by_header(
     """
     what = f"GET {path}"
     values: list[dict[str, Any]] = []
-    seen: set[str] = set()
+    bounds = _Bounds(what, transport.clock.monotonic_s() + _MOST_TIME_S)
     query = dict(params)
     while True:
         response = await transport.request(api, "GET", path, params=query)
@@ -72,7 +80,7 @@ async def collect_by_header(
             return values[:at_most]
         if not token:
             return values
-        _refuse_repeated(token, seen, what)
+        bounds.page(response, token, transport.clock.monotonic_s())
         query["continuationToken"] = token
 
 
@@ -92,10 +100,32 @@ def _elements(response: Response, key: str, what: str) -> list[dict[str, Any]]:
     return values
 
 
-def _refuse_repeated(token: str, seen: set[str], what: str) -> None:
-    if token in seen:
-        raise ClientError(
-            f"{what}: the service gave the continuation token {clean(token, limit=60)!r} twice, "
-            "so the list would never end"
-        )
-    seen.add(token)
+@dataclass(slots=True)
+class _Bounds:
+    """What one list may cost before it is given up."""
+
+    what: str
+    end_s: float
+    size: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def page(self, response: Response, token: str, now_s: float) -> None:
+        """Count a page after which another one is to be read.
+
+        Raises:
+            ClientError: the service would never come to an end.
+        """
+        self.size += response.size
+        if token in self.seen:
+            raise ClientError(
+                f"{self.what}: the service gave the continuation token "
+                f"{clean(token, limit=60)!r} twice, so the list would never end"
+            )
+        self.seen.add(token)
+        if len(self.seen) >= _MOST_PAGES or self.size > _MOST_BYTES or now_s > self.end_s:
+            raise ClientError(
+                f"{self.what}: the list goes on after {len(self.seen):,} pages with "
+                f"{self.size >> 20:,} MiB, and is given up",
+                remedy="This is more than any list should hold: see that the address of the "
+                "service is right, or report it.",
+            )

@@ -5,6 +5,10 @@ consequence); its ``op`` carries what the executor needs to do it. Live ids are 
 ops: they are in the plan's ``bindings`` by address, so that an id made by an earlier action is
 found in the same way as one that existed before.
 
+Every op says in its docstring what makes it safe to repeat. No POST is repeated blindly: after an
+unknown outcome the executor reads what the docstring names, and sends again, once, only if that
+shows that nothing arrived.
+
 Secrets never stand here: an op names the resource of the spec that refers to them.
 """
 
@@ -189,7 +193,7 @@ class AbandonImport(_Model):
 
 
 class UpdateRepository(_Model):
-    """Set the default branch. Repeatable."""
+    """Set the default branch. Repeatable: setting it twice is setting it once."""
 
     kind: Literal["repository.update"] = "repository.update"
     project: str
@@ -215,7 +219,7 @@ class CreateDirectory(_Model):
 
 
 class CreateConnection(_Model):
-    """Create a Fabric connection from the spec's entry. Names are looked up first."""
+    """Create a Fabric connection from the spec's entry. Not repeatable: names are looked up first."""
 
     kind: Literal["connection.create"] = "connection.create"
     name: str
@@ -232,7 +236,7 @@ class CreateWorkspace(_Model):
 
 
 class UpdateWorkspace(_Model):
-    """Rename or describe. Repeatable."""
+    """Rename or describe. Repeatable: it sets the same values again."""
 
     kind: Literal["workspace.update"] = "workspace.update"
     name: str | None = None
@@ -240,20 +244,20 @@ class UpdateWorkspace(_Model):
 
 
 class AssignCapacity(_Model):
-    """Assign a capacity and wait for it. Repeatable."""
+    """Assign a capacity and wait for it. Repeatable: the workspace is read first."""
 
     kind: Literal["workspace.assign_capacity"] = "workspace.assign_capacity"
     capacity_id: str
 
 
 class DeleteWorkspace(_Model):
-    """Delete a workspace and everything in it."""
+    """Delete a workspace and everything in it. Repeatable by id: gone stays gone."""
 
     kind: Literal["workspace.delete"] = "workspace.delete"
 
 
 class AddWorkspaceRole(_Model):
-    """Give a principal a role. Assignments are listed first."""
+    """Give a principal a role. Not repeatable (a second one is refused): listed first."""
 
     kind: Literal["workspace.role.add"] = "workspace.role.add"
     workspace: str
@@ -263,7 +267,7 @@ class AddWorkspaceRole(_Model):
 
 
 class UpdateWorkspaceRole(_Model):
-    """Change a principal's role. Repeatable."""
+    """Change a principal's role. Repeatable: it sets the same role again."""
 
     kind: Literal["workspace.role.update"] = "workspace.role.update"
     workspace: str
@@ -280,7 +284,7 @@ class RemoveWorkspaceRole(_Model):
 
 
 class ConnectGit(_Model):
-    """Connect a workspace to a branch. The connection is read first."""
+    """Connect a workspace to a branch. Not repeatable: the connection is read first."""
 
     kind: Literal["git.connect"] = "git.connect"
     workspace: str
@@ -334,14 +338,14 @@ class SetGitRelation(_Model):
 
 
 class DisconnectGit(_Model):
-    """Unbind a workspace from its branch; its items stay."""
+    """Unbind a workspace from its branch; its items stay. The connection is read first."""
 
     kind: Literal["git.disconnect"] = "git.disconnect"
     workspace: str
 
 
 class SetGitCredentials(_Model):
-    """Choose this caller's Git credentials. Repeatable."""
+    """Choose this caller's Git credentials. Repeatable: it makes the same choice again."""
 
     kind: Literal["git.credentials"] = "git.credentials"
     workspace: str
@@ -395,7 +399,7 @@ class CreatePipeline(_Model):
 
 
 class UpdatePipeline(_Model):
-    """Rename or describe. Repeatable."""
+    """Rename or describe. Repeatable: it sets the same values again."""
 
     kind: Literal["pipeline.update"] = "pipeline.update"
     name: str | None = None
@@ -403,13 +407,13 @@ class UpdatePipeline(_Model):
 
 
 class DeletePipeline(_Model):
-    """Delete a pipeline; its workspaces stay."""
+    """Delete a pipeline; its workspaces stay. Repeatable by id: gone stays gone."""
 
     kind: Literal["pipeline.delete"] = "pipeline.delete"
 
 
 class AddPipelineRole(_Model):
-    """Make a principal pipeline admin. Assignments are listed first."""
+    """Make a principal pipeline admin. Not repeatable: assignments are listed first."""
 
     kind: Literal["pipeline.role.add"] = "pipeline.role.add"
     pipeline: str
@@ -419,7 +423,7 @@ class AddPipelineRole(_Model):
 
 
 class RemovePipelineRole(_Model):
-    """Take a principal's pipeline role away. Repeatable."""
+    """Take a principal's pipeline role away. Repeatable: gone stays gone."""
 
     kind: Literal["pipeline.role.remove"] = "pipeline.role.remove"
     pipeline: str
@@ -427,7 +431,7 @@ class RemovePipelineRole(_Model):
 
 
 class UpdateStage(_Model):
-    """Rename, describe or publish a stage. Repeatable."""
+    """Rename, describe or publish a stage. Repeatable: it sets the same values again."""
 
     kind: Literal["stage.update"] = "stage.update"
     pipeline: str
@@ -437,7 +441,7 @@ class UpdateStage(_Model):
 
 
 class AssignStage(_Model):
-    """Put a workspace into a vacant stage. The stage is read first."""
+    """Put a workspace into a vacant stage. Not repeatable: the stage is read first."""
 
     kind: Literal["stage.assign"] = "stage.assign"
     pipeline: str
@@ -445,7 +449,10 @@ class AssignStage(_Model):
 
 
 class UnassignStage(_Model):
-    """Take the workspace out of a stage; history, rules and pairing of the stage are lost."""
+    """Take the workspace out of a stage; history, rules and pairing of the stage are lost.
+
+    Repeatable after reading the stage: vacant stays vacant.
+    """
 
     kind: Literal["stage.unassign"] = "stage.unassign"
     pipeline: str
@@ -453,6 +460,9 @@ class UnassignStage(_Model):
 
 class Deploy(_Model):
     """Copy items along the pairing from one stage to the next.
+
+    Not repeatable: the pipeline's newest operation is read first, and compared with what the plan
+    saw; after an unknown outcome the new one is looked for and followed.
 
     ``items`` are the exact source items, in dependency order; None when they are decided just
     before sending (``after_unknown``), never beyond ``scope``, ``exclude`` and ``announced``.

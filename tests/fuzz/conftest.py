@@ -1,0 +1,1 @@
+"""The modules of the fuzz stand beside this file."""
