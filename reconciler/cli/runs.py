@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
@@ -14,7 +13,7 @@ from reconciler.cli.session import Session
 from reconciler.clients.lro import OperationState
 from reconciler.errors import JournalDamaged, JournalError, UsageError
 from reconciler.journal.read import JournalFile, find_run, list_journals, read_journal
-from reconciler.render.terminal import escape
+from reconciler.render.terminal import escape, json_text
 from reconciler.render.words import count
 
 __all__ = ["run"]
@@ -50,7 +49,7 @@ def _list(args: Namespace) -> int:
             rows.append(_row(journal))
     if args.format == "json":
         document = {"format_version": FORMAT_VERSION, "runs": rows}
-        console.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.write(json_text(document) + "\n")
     elif not rows:
         console.write(f"No runs in {escape(str(args.journal))}.\n")
     else:
@@ -104,7 +103,7 @@ def _show(args: Namespace, run_id: str) -> int:
             **_row(journal),
             "records": [r.model_dump(mode="json") for r in journal.records],
         }
-        console.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.write(json_text(document) + "\n")
         return 0
     first, row = journal.run, _row(journal)
     out = [
@@ -143,7 +142,7 @@ def _operation(args: Namespace) -> int:
         state = session.run(engine.look_at_operation(args.operation, session.settings))
         console = session.console
         if args.format == "json":
-            console.write(json.dumps(_state(state), indent=2, ensure_ascii=False) + "\n")
+            console.write(json_text(_state(state)) + "\n")
         else:
             console.write(_sentences(state))
     return 0

@@ -8,6 +8,7 @@ Source: fabric-api.md section 3, azure-devops-import.md section 8.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,6 +30,8 @@ from reconciler.errors import (
 __all__ = ["EMPTY_ANSWER", "Service", "decode_json", "error_from", "is_empty_answer"]
 
 EMPTY_ANSWER = "the answer has no body"
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 _SIGN_IN = {
     "fabric": "Check RECONCILER_FABRIC_TOKEN or the --auth credential: the token must be valid, "
@@ -119,7 +122,11 @@ def decode_json(content: bytes) -> object:
     """
     text = content.decode("utf-8-sig")
     try:
-        return json.loads(text) if text.strip() else None
+        value = json.loads(text) if text.strip() else None
+        if _HALF.search(text):
+            # Half a character can be written as an escape, and then in no file, URL or terminal.
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return value
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 

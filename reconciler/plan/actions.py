@@ -219,7 +219,7 @@ class CreateDirectory(_Model):
 
 
 class CreateConnection(_Model):
-    """Create a Fabric connection from the spec's entry. Not repeatable: names are looked up first."""
+    """Create a Fabric connection from the spec's entry. Conditional: looked up first."""
 
     kind: Literal["connection.create"] = "connection.create"
     name: str

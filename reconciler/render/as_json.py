@@ -6,7 +6,6 @@ generated from them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from reconciler.plan.plan import (
     PlanDiagnostic,
     UnknownEntry,
 )
+from reconciler.render.terminal import json_text
 from reconciler.render.view import differences, drift_counts, errors_in
 
 __all__ = [
@@ -191,4 +191,4 @@ def _finding_entry(found: Diagnostic | PlanDiagnostic) -> FindingEntry:
 
 
 def _dump(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json_text(data) + "\n"

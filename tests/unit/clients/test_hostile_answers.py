@@ -126,6 +126,14 @@ async def test_json_nested_too_deep_is_an_answer_that_is_no_json():
         await transport_for(Script(streamed(b"[" * 100_000))).request("a", "GET", "/x")
 
 
+async def test_half_a_character_in_an_answer_is_replaced_and_a_whole_one_kept():
+    """A lone surrogate fits in no file and no URL; found by ``make fuzz``."""
+    raw = b'{"a": "x\\ud800y", "b": "\\ud83d\\ude00", "\\uDFFF": 1}'
+    response = await transport_for(Script(streamed(raw))).request("a", "GET", "/x")
+
+    assert {"a": "x?y", "b": "\U0001f600", "?": 1} == response.body
+
+
 @pytest.mark.parametrize(
     ("name", "bound"), [("_MOST_PAGES", 5), ("_MOST_BYTES", 60), ("_MOST_TIME_S", 40.0)]
 )

@@ -8,6 +8,7 @@ from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.plan.plan import DriftEntry, HeldEntry, load_plan
 from reconciler.render.as_json import drift_json, findings_json, plan_json
 from reconciler.render.as_text import render_drift, render_findings, render_valid
+from reconciler.render.terminal import json_text
 
 from . import golden
 from .samples import DEV, error, plan, story
@@ -103,3 +104,12 @@ def test_errors_come_after_warnings_and_no_findings_are_no_text():
 def test_a_valid_spec_is_said_to_be_valid_with_its_warnings_counted():
     """One line, with the numbers."""
     assert "The spec sales is valid (2 files, 1 warning).\n" == render_valid("sales", ["a", "b"], 1)
+
+
+def test_json_shows_no_character_that_could_turn_or_hide_text():
+    """Guards that a direction override in a name is escaped in documents, and read back the same."""
+    data = {"name": "a\u202egnp\ufeff\x7f\x85\U000e0001é漢"}
+    text = json_text(data)
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert "é漢" in text
+    assert data == json.loads(text)
