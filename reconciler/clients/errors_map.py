@@ -126,9 +126,9 @@ def decode_json(content: bytes) -> object:
         if _HALF.search(text):
             # Half a character can be written as an escape, and then in no file, URL or terminal.
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-        return value
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    return value
 
 
 def _masked(
