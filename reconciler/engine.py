@@ -136,6 +136,7 @@ class Settings:
         reads: the most requests on their way to a service at once; never fewer than actions.
         allowed: caps on what this run may delete and overwrite.
         beta: a plan may use preview APIs.
+        admin: a plan may use lists that are for administrators.
         on_read: is told when live starts and ends being read.
         network: carries the requests to a service instead of the network; each run asks anew.
         journals: where journals are kept; None for a run that keeps none.
@@ -157,6 +158,7 @@ class Settings:
     reads: int = 16
     allowed: Allowed = field(default_factory=Allowed)
     beta: bool = False
+    admin: bool = False
     clock: Clock = field(default_factory=SystemClock)
     on_read: Callable[[ReadStarted | ReadFinished], None] = _unheard
     network: Callable[[Service], Network] | None = None
@@ -312,6 +314,7 @@ async def _read_and_plan(
         reads=settings.reads,
         patience=patience,
         beta=wanted.beta,
+        admin=settings.tell if settings.admin and patience is None else None,
     )
     if checkout is not None:
         preview = await asyncio.to_thread(

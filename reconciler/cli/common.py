@@ -53,6 +53,7 @@ def settings_of(args: Namespace) -> engine.Settings:
             overwrites=getattr(args, "allow_overwrites", None),
         ),
         beta=getattr(args, "beta", False),
+        admin=getattr(args, "admin", False),
         lock=None if getattr(args, "no_lock", True) else args.lock,
         lock_timeout_s=getattr(args, "lock_timeout", 0.0),
     )

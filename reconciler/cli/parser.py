@@ -159,6 +159,7 @@ def _plan(sub: argparse.ArgumentParser) -> None:
     _merge(sub)
     _variables(sub)
     _selection(sub)
+    _admin(sub)
     _caps(sub)
     _format(sub, *_FORMATS)
     _events(sub)
@@ -216,6 +217,7 @@ def _drift(sub: argparse.ArgumentParser) -> None:
     _spec(sub)
     _variables(sub)
     _selection(sub)
+    _admin(sub)
     _format(sub, *_FORMATS)
     _events(sub)
     _services(sub)
@@ -238,6 +240,7 @@ def _graph(sub: argparse.ArgumentParser) -> None:
     )
     _variables(sub)
     _selection(sub)
+    _admin(sub)
     _format(sub, "mermaid", "dot")
     _services(sub)
     _output(sub)
@@ -428,6 +431,12 @@ def _selection(sub: argparse.ArgumentParser) -> None:
         help=f"without {text}, and what depends on it",
     )
     group.add_argument("--beta", action="store_true", help="may use preview APIs of the services")
+
+
+def _admin(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--admin", action="store_true", help="may use lists that are for Fabric administrators"
+    )
 
 
 def _caps(sub: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from reconciler.clients.azdo.client import AzdoClient
@@ -27,6 +27,8 @@ from reconciler.live.places import normal_directory
 __all__ = [
     "CREDENTIALS_MISSING",
     "PARTIAL_UPDATE",
+    "Discovered",
+    "discover",
     "provider_details",
     "read_binding",
     "read_content",
@@ -131,6 +133,35 @@ async def read_status(fabric: FabricClient, workspace_id: str) -> LiveStatus | N
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What the admin list says of a workspace's binding; None: it has none."""
+
+    target: GitTarget | None
+
+
+async def discover(fabric: FabricClient) -> dict[str, GitTarget]:
+    """List the bindings of the tenant by workspace id, in lower case.
+
+    Raises:
+        ClientError: the list cannot be read, as by most callers.
+    """
+    found = await fabric.git.discover_connections()
+    return {c.workspace_id.lower(): to_target(c.git_provider_details) for c in found}
+
+
+async def _status_at_once(fabric: FabricClient, workspace_id: str) -> LiveStatus | None:
+    """Ask for status without knowing that the binding is initialised; None if it does not tell.
+
+    Only an initialised binding has a status (fabric-api.md section 6.5, spec and client). What
+    stands in the way is found out the usual way.
+    """
+    try:
+        return await read_status(fabric, workspace_id)
+    except ClientError:
+        return None
+
+
 async def read_binding(
     fabric: FabricClient,
     workspace_id: str,
@@ -139,6 +170,7 @@ async def read_binding(
     status: bool = True,
     expected: GitTarget | None = None,
     patience: Patience | None = None,
+    discovered: Discovered | None = None,
 ) -> LiveBinding:
     """Read a binding: one request, plus status where initialised, plus credentials where wanted.
 
@@ -147,11 +179,22 @@ async def read_binding(
             elsewhere than ``expected``, since a switch has to restore them).
         status: read git status of an initialised binding.
         patience: wait out an operation of the workspace; without it status fails meanwhile.
+        discovered: what the admin list says of it; saves the first request where status answers.
 
     Raises:
         ClientError: a read failed.
     """
-    binding = _connection(await fabric.git.get_connection(workspace_id))
+    seen: LiveStatus | None = None
+    if discovered is not None and discovered.target is None:
+        return LiveBinding(ConnectionState.NOT_CONNECTED)
+    if discovered is not None and status:
+        seen = await _status_at_once(fabric, workspace_id)
+    if discovered is not None and seen is not None:
+        binding = LiveBinding(
+            ConnectionState.INITIALIZED, target=discovered.target, head=seen.workspace_head
+        )
+    else:
+        binding = _connection(await fabric.git.get_connection(workspace_id))
     if binding.state is ConnectionState.NOT_CONNECTED:
         return binding
     elsewhere = (
@@ -166,9 +209,8 @@ async def read_binding(
         if mine.source in list(CredentialSource):
             source = CredentialSource(mine.source)
         connection_id = mine.connection_id
-    seen: LiveStatus | None = None
     missing = partial = False
-    if status and binding.state is ConnectionState.INITIALIZED:
+    if status and seen is None and binding.state is ConnectionState.INITIALIZED:
         try:
             if patience is None:
                 seen = await read_status(fabric, workspace_id)

@@ -34,12 +34,13 @@ from reconciler.errors import (
 from reconciler.ids import Address, address, split_address
 from reconciler.live.definitions import read_definitions
 from reconciler.live.evidence import open_history, read_source_binding, unread_sources
-from reconciler.live.git import read_binding, read_content, read_relations
+from reconciler.live.git import Discovered, discover, read_binding, read_content, read_relations
 from reconciler.live.items import read_items
 from reconciler.live.models import (
     ChangeType,
     ConnectionState,
     Definition,
+    GitTarget,
     LiveBinding,
     LiveCapacity,
     LiveConnection,
@@ -63,6 +64,7 @@ from reconciler.live.repositories import read_project, read_repository
 from reconciler.live.scope import StageSide, pairs_to_read, patterns_of, scope_of
 from reconciler.spec.models import Estate, GitSpec, PipelineSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
+    deployment_workspaces,
     git_address,
     pipeline_address,
     repository_address,
@@ -91,6 +93,7 @@ async def read_estate(
     reads: int = 16,
     patience: Patience | None = None,
     beta: bool = False,
+    admin: Callable[[str], None] | None = None,
 ) -> Snapshot:
     """Read the live side of a spec.
 
@@ -98,12 +101,14 @@ async def read_estate(
         reads: the most definitions read at once; each may be an operation at the service.
         patience: wait out running updates and deployments, as an apply must.
         beta: read through preview APIs too.
+        admin: use the list of all bindings, which is for administrators; is told in a sentence
+            when the caller may not.
 
     Raises:
         AuthFailed: the caller is not signed in to Fabric; sign in and try again.
         UsageError: a service URL cannot be used.
     """
-    reader = _Reader(estate, services, reads, patience, beta=beta)
+    reader = _Reader(estate, services, reads, patience, beta=beta, admin=admin)
     await reader.run()
     return Snapshot(
         read_at=services.clock.now(),
@@ -162,8 +167,12 @@ class _Reader:
         patience: Patience | None,
         *,
         beta: bool,
+        admin: Callable[[str], None] | None,
     ) -> None:
         self._estate = estate
+        self._admin = admin
+        self._discovered: dict[str, GitTarget] | None = None
+        self._deploying = deployment_workspaces(estate)
         self._beta = beta
         self._services = services
         self._fabric = services.fabric
@@ -187,6 +196,7 @@ class _Reader:
             self._list_workspaces(),
             self._list_capacities(),
             self._list_connections(),
+            self._discover(),
             self._read_repositories(),
         )
         by_id = {w.id.lower(): w for w in self.listed_workspaces}
@@ -389,6 +399,7 @@ class _Reader:
                 status=git.credentials != "none",
                 expected=target,
                 patience=self._patience,
+                discovered=self._discovered_of(spec, workspace_id),
             ),
         )
         if binding is None:
@@ -421,6 +432,31 @@ class _Reader:
             lambda: read_relations(self._fabric, workspace_id),
         )
         return replace(binding, relations=found)
+
+    async def _discover(self) -> None:
+        """List all bindings of the tenant at once, if this caller may."""
+        if self._admin is None or not any(w.git is not None for w in self._estate.workspaces):
+            return
+        try:
+            self._discovered = await discover(self._fabric)
+        except AuthFailed:
+            raise
+        except ClientError as error:
+            self._admin(
+                "Every binding is read by itself, since the list of all for administrators "
+                f"cannot be read: {error.message}"
+            )
+
+    def _discovered_of(self, spec: WorkspaceSpec, workspace_id: str) -> Discovered | None:
+        """Return what the list says of a workspace, where it says enough.
+
+        It does not say when a workspace was synced, which deployments may have to know.
+        """
+        if self._discovered is None or self._deploying is None:
+            return None
+        if {spec.name, spec.id} & self._deploying:
+            return None
+        return Discovered(self._discovered.get(workspace_id.lower()))
 
     async def _read_items_of(self, where: Address, workspace_id: str) -> None:
         found = await self._try(where, "list items", lambda: read_items(self._fabric, workspace_id))

@@ -28,6 +28,7 @@ __all__ = [
     "addresses",
     "connection_address",
     "deployment_address",
+    "deployment_workspaces",
     "find_connection",
     "find_workspace",
     "git_address",
@@ -136,6 +137,17 @@ def find_workspace(estate: Estate, reference: str) -> WorkspaceSpec | None:
 def find_connection(estate: Estate, reference: str) -> ConnectionSpec | None:
     """Return the connection of the spec that a name means, if it is declared there."""
     return next((c for c in estate.connections if c.name == reference), None)
+
+
+def deployment_workspaces(estate: Estate) -> frozenset[str] | None:
+    """Return by name or id the workspaces in pipelines that deploy.
+
+    None when some are known to the service only: a stage does not say what it holds.
+    """
+    stages = [stage_workspace(s) for p in estate.pipelines if p.deployments for s in p.stages]
+    if None in stages:
+        return None
+    return frozenset(s.name for s in stages if s is not None)
 
 
 def remote_key(git: GitSpec) -> tuple[str, ...]:

@@ -141,9 +141,14 @@ def spec(size: Size) -> dict[str, Any]:
     return found
 
 
-def loaded(size: Size) -> LoadResult:
-    """The spec as the engine takes it."""
+def loaded(size: Size, *, create: int = 0) -> LoadResult:
+    """The spec as the engine takes it, with so many bindings to make on new and old workspaces."""
     resolved = spec(size)
+    for unbound in resolved["workspaces"][size.bound : size.bound + create]:
+        unbound["git"] = _git()
+    resolved["workspaces"] += [
+        {"name": f"New {n}", "create": True, "git": _git()} for n in range(create)
+    ]
     return LoadResult(estate_from_resolved(resolved), resolved, "d", files=(), diagnostics=())
 
 

@@ -84,6 +84,51 @@ async def test_a_plan_makes_the_requests_of_the_formula(tmp_path: Path, size: Si
     assert set() == plan.requests.keys() - REASONS.keys()
 
 
+@pytest.mark.parametrize(
+    "size",
+    [
+        Size(workspaces=30, bound=20, credentials=7, roles=5),
+        Size(workspaces=12, bound=12, pipelines=4, deployments=2, compared=1),
+    ],
+    ids=["bindings", "deployments"],
+)
+async def test_the_list_for_administrators_gives_the_same_plan(tmp_path: Path, size: Size):
+    """Guards --admin: one request for all bindings, and nothing is planned otherwise."""
+    wanted = loaded(size, create=2)
+    async with live(size, tmp_path) as world:
+        await _edit_by_hand(world)
+        plain = await engine.make_plan(wanted, world.settings())
+        plan = await engine.make_plan(wanted, world.settings(admin=True))
+    assert [] != list(plan.drift)
+    assert plain.fingerprint == plan.fingerprint
+    assert 1 == plan.requests["git.connections.discover"]
+    assert 2 * size.deployments == plan.requests.get("git.connection", 0)
+    assert plain.requests["git.status"] == plan.requests["git.status"]
+    assert set() == plan.requests.keys() - REASONS.keys()
+
+
+async def test_a_caller_who_is_no_administrator_is_told_and_reads_each_binding(tmp_path: Path):
+    """Guards --admin without the right: one sentence, and the plan of one without the flag."""
+    size = Size(workspaces=5, bound=5)
+    told: list[str] = []
+    async with live(size, tmp_path) as world:
+        refusal = {"status": 403, "body": {"errorCode": "InsufficientPrivileges", "message": "no"}}
+        match = {"route": "/v1/admin/workspaces/discoverGitConnections"}
+        await world.control("POST", "faults", {"match": match, "answer": refusal})
+        plan = await engine.make_plan(loaded(size), world.settings(admin=True, tell=told.append))
+    assert 5 == plan.requests["git.connection"]
+    assert plan.complete
+    assert 1 == len(told)
+    assert "list of all for administrators" in told[0]
+
+
+async def _edit_by_hand(world: InProcess) -> None:
+    """Change a notebook in the workspace of the first binding."""
+    content = {"workspace": "W0000", "item": "Ingest", "type": "Notebook"}
+    change = {"action": "edit", "path": "notebook-content.py", "append": "# by hand\n"}
+    await world.control("POST", "portal", {**change, **content})
+
+
 def test_the_page_on_performance_has_the_formula():
     """Guards the table that people read: every API of the formula stands in it."""
     text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()

@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Sequence
 
 from reconciler.clients.fabric.models import (
+    DiscoveredGitConnection,
     GitConnection,
     GitCredentials,
     GitProviderDetails,
@@ -39,6 +40,16 @@ class Git:
         path = _git(workspace_id, "connection")
         response = await self._transport.request("git.connection", "GET", path)
         return parse(GitConnection, response.body, what=f"GET {path}")
+
+    async def discover_connections(self) -> builtins.list[DiscoveredGitConnection]:
+        """Return the bindings of the whole tenant, 1,000 a page (preview, for administrators).
+
+        Source: admin/swagger.json, spec: 25 calls a minute; a caller without the right gets
+        ``InsufficientPrivileges``.
+        """
+        path = "/v1/admin/workspaces/discoverGitConnections"
+        values = await collect(self._transport, "git.connections.discover", path)
+        return parse_all(DiscoveredGitConnection, values, what=f"GET {path}")
 
     async def connect(
         self,

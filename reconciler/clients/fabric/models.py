@@ -25,6 +25,7 @@ __all__ = [
     "DeployRequest",
     "DeploymentNote",
     "DeploymentOperation",
+    "DiscoveredGitConnection",
     "ErrorDetail",
     "ExecutionPlan",
     "ExecutionStep",
@@ -221,6 +222,17 @@ class GitConnection(WireModel):
     git_provider_details: GitProviderDetails | None = None
     git_sync_details: GitSyncDetails | None = None
     git_connection_state: str
+
+
+class DiscoveredGitConnection(WireModel):
+    """A binding as the admin API lists it: where it points, and not whether it is initialised.
+
+    Source: admin/swagger.json (spec) for the call; the members are assumed, since the published
+    description of the answer is not at hand.
+    """
+
+    workspace_id: str
+    git_provider_details: GitProviderDetails
 
 
 class GitCredentials(WireModel):
