@@ -156,8 +156,7 @@ class Transport:
         self._credential = credential
         self._deadline_s = deadline_s
         self._fence = fence
-        self._pace = Pace(clock, tell)
-        self._free = asyncio.Semaphore(connections)
+        self._pace = Pace(clock, at_once=connections, tell=tell)
         self._backoff = Backoff(rng or random.Random())  # noqa: S311 - jitter, not a secret
         host = urlsplit(self.base_url).hostname or ""
         self._client = httpx.AsyncClient(
@@ -249,10 +248,9 @@ class Transport:
         refresh = False
         while True:
             arrived_s = self.clock.monotonic_s()
-            async with (
-                self._pace.turn(call.api, name=call.name, longest_s=call.deadline_s) as window,
-                self._free,
-            ):
+            async with self._pace.turn(
+                call.api, name=call.name, longest_s=call.deadline_s
+            ) as window:
                 # How many others call is no reason to give this one up.
                 call.end_s += self.clock.monotonic_s() - arrived_s
                 header = await self._sign(call, refresh=refresh)

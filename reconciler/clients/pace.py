@@ -96,11 +96,15 @@ class Pace:
 
     Args:
         clock: what is waited by.
+        at_once: the most calls under way, of all APIs together.
         tell: is told in a sentence when the limit of an API is known.
     """
 
-    def __init__(self, clock: Clock, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, clock: Clock, *, at_once: int, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._clock = clock
+        self._slots = asyncio.Semaphore(at_once)
         self._tell = tell
         self._lines: dict[str, _Line] = {}
 
@@ -130,6 +134,7 @@ class Pace:
         try:
             yield window
         finally:
+            self._slots.release()
             line.under_way -= 1
             line.moved.set()
 
@@ -170,7 +175,16 @@ class Pace:
         return line
 
     async def _stand_first(self, line: _Line, api: str, name: str, longest_s: float) -> None:
-        """Return when the next call may go; of all callers of an API only one waits here."""
+        """Return when the next call may go, with a slot taken; one caller of an API waits here."""
+        while True:
+            await self._wait_for_window(line, api, name, longest_s)
+            await self._slots.acquire()
+            # While all slots were taken, a call before this one may have been refused.
+            if line.not_before_s <= self._clock.monotonic_s() and self._free_s(line, api) == 0:
+                return
+            self._slots.release()
+
+    async def _wait_for_window(self, line: _Line, api: str, name: str, longest_s: float) -> None:
         while True:
             now_s = self._clock.monotonic_s()
             hold_s = line.not_before_s - now_s
@@ -178,9 +192,7 @@ class Pace:
                 _refuse_endless(line, now_s, api, name, longest_s)
                 await self._clock.sleep(hold_s)
                 continue
-            if line.window.ends_s is not None and now_s >= line.window.ends_s:
-                self._close_window(line, api)
-            wait_s = _wait_s(line, now_s)
+            wait_s = self._free_s(line, api)
             if wait_s is None:
                 line.moved.clear()
                 await line.moved.wait()
@@ -188,6 +200,13 @@ class Pace:
                 await self._clock.sleep(wait_s)
             else:
                 return
+
+    def _free_s(self, line: _Line, api: str) -> float | None:
+        """Return how long the window has no room for a call; None: until an answer has come."""
+        now_s = self._clock.monotonic_s()
+        if line.window.ends_s is not None and now_s >= line.window.ends_s:
+            self._close_window(line, api)
+        return _wait_s(line, now_s)
 
     def _close_window(self, line: _Line, api: str) -> None:
         """Learn from the window that has ended, and open the next one."""

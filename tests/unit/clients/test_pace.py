@@ -96,6 +96,14 @@ async def test_few_of_many_calls_are_refused(connections):
     assert clock.monotonic_s() <= 1.1 * 99 * 60
 
 
+async def test_a_call_that_only_waits_for_a_slot_sees_the_refusal_of_another():
+    """Guards the slots: no more are refused at first than were on their way, and one more later."""
+    clock = VirtualClock()
+    service = FixedWindow(clock, 80)
+    await call(over(service, connections=16), "things", 300)
+    assert service.refused <= 16 + 1
+
+
 async def test_calls_are_spread_once_the_limit_is_known():
     """Guards against bursts: while more wait than fit, calls of a window keep their distance."""
     clock = VirtualClock()

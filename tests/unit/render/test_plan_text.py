@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.plan import actions as a
 from reconciler.plan.plan import DriftEntry, HeldEntry, IgnoredEntry, PlanDiagnostic
+from reconciler.plan.requests import explained
 from reconciler.render.as_text import render_drift, render_plan
 from reconciler.render.terminal import Paint, escape
 from reconciler.render.words import SYMBOLS, doing, elapsed, phrase, summary_line
@@ -95,6 +96,34 @@ def test_a_plan_with_errors_never_ends_in_no_changes():
     text = render_plan(plan(diagnostics=(error(), error("too_many"))))
     assert "No changes" not in text
     assert "This plan cannot be applied: 2 errors are reported above." == last_line(text)
+
+
+def test_many_requests_are_told_by_api_and_few_only_counted():
+    """Guards the request budget in text: it is seen where it matters."""
+    few = plan(requests={"git.status": 40, "git.connection": 40})
+    assert "Read with 80 requests.\n" in render_plan(few)
+    apis = {
+        "git.status": 1000,
+        "git.connection": 1004,
+        "a": 1,
+        "b": 2,
+        "c": 3,
+        "workspaces.list": 4,
+    }
+    text = render_plan(plan(requests=apis))
+    assert (
+        "Read with 2,014 requests: 1,004 git.connection, 1,000 git.status, 4 workspaces.list, 3 c, "
+        "3 others; --explain-requests says why.\n" in text
+    )
+
+
+def test_explained_requests_stand_one_below_the_other():
+    """Guards --explain-requests: every API with its number and reason, most first."""
+    apis = {"git.status": 3, "workspaces.list": 12}
+    text = render_plan(plan(requests=apis, request_reasons=explained(apis)))
+    lines = [line.split(None, 2) for line in text.splitlines() if line.startswith("      ")]
+    assert [["12", "workspaces.list"], ["3", "git.status"]] == [line[:2] for line in lines]
+    assert all(line[2] for line in lines)
 
 
 def test_what_is_ignored_is_counted():
