@@ -13,7 +13,8 @@ from reconciler.cli.session import Session
 from reconciler.clients.lro import OperationState
 from reconciler.errors import JournalDamaged, JournalError, UsageError
 from reconciler.journal.read import JournalFile, find_run, list_journals, read_journal
-from reconciler.render.terminal import escape, json_text
+from reconciler.jsontext import json_text
+from reconciler.render.terminal import escape
 from reconciler.render.words import count
 
 __all__ = ["run"]

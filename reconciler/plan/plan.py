@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from reconciler.errors import PlanFileError
+from reconciler.jsontext import escaped_json, json_text
 from reconciler.plan.actions import Action, FieldChange, ItemChange
 
 __all__ = [
@@ -231,9 +232,9 @@ class Plan(_Model):
     def to_json(self) -> str:
         """Write the documented JSON: two-space indent, stable key order, final newline."""
         try:
-            return self.model_dump_json(indent=2, by_alias=True) + "\n"
+            return escaped_json(self.model_dump_json(indent=2, by_alias=True)) + "\n"
         except PydanticSerializationError:  # half a surrogate pair, which only json writes
-            return json.dumps(self.to_data(), indent=2, ensure_ascii=False) + "\n"
+            return json_text(self.to_data()) + "\n"
 
     def to_data(self) -> dict[str, Any]:
         """Return the documented JSON as plain data."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.jsontext import json_text
 from reconciler.plan.plan import (
     DriftEntry,
     HeldEntry,
@@ -20,7 +21,6 @@ from reconciler.plan.plan import (
     PlanDiagnostic,
     UnknownEntry,
 )
-from reconciler.render.terminal import json_text
 from reconciler.render.view import differences, drift_counts, errors_in
 
 __all__ = [

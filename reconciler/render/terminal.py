@@ -7,15 +7,12 @@ harmless one, so every foreign text passes :func:`escape` on its way out.
 
 from __future__ import annotations
 
-import json
-import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["PLAIN", "Paint", "columns", "escape", "fit_columns", "json_text", "shorten"]
+__all__ = ["PLAIN", "Paint", "columns", "escape", "fit_columns", "shorten"]
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_BEYOND_ASCII = re.compile("[^\x00-\x7e]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -33,17 +30,6 @@ def _visible(char: str) -> str:
     if point <= 0xFF:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
-
-
-def json_text(data: object) -> str:
-    """Return data as indented JSON whose unsafe characters are escaped, as JSON allows.
-
-    A character that turns the direction of text would turn what a reader sees of a document too.
-    """
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    return _BEYOND_ASCII.sub(
-        lambda m: json.dumps(m[0])[1:-1] if unicodedata.category(m[0]) in _UNSAFE else m[0], text
-    )
 
 
 def shorten(text: str, limit: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError
+from reconciler.jsontext import json_text
 from reconciler.plan.build import with_diagnostics
 from reconciler.plan.plan import Plan, finish, load_plan
 
@@ -141,5 +142,7 @@ def test_a_plan_file_is_written_as_json_writes_it(text: str) -> None:
     made = plan("workspaces: [{name: A, create: true, capacity: F8}]")
     resolved = {**made.spec.resolved, "x": [text, 1e22, 0.1, 1e16, None, [], {}]}
     made = made.model_copy(update={"spec": made.spec.model_copy(update={"resolved": resolved})})
-    expected = json.dumps(made.to_data(), indent=2, ensure_ascii=False) + "\n"
-    assert expected == made.to_json()
+    written = made.to_json()
+    assert f"{json_text(made.to_data())}\n" == written
+    assert json.loads(written) == made.to_data()
+    assert all(c.isprintable() or c == "\n" for c in written)

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
+from reconciler.jsontext import json_text
 from reconciler.plan.plan import DriftEntry, HeldEntry, load_plan
 from reconciler.render.as_json import drift_json, findings_json, plan_json
 from reconciler.render.as_text import render_drift, render_findings, render_valid
-from reconciler.render.terminal import json_text
 
 from . import golden
 from .samples import DEV, error, plan, story

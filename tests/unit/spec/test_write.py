@@ -16,7 +16,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
 TRICKY = st.sampled_from(
     ["true", "No", "0x1f", "1e3", "null", "~", "${var.a}", "$${b}", "a: b", "- c", "# d", "1:30",
      "2026-01-02", " x ", "e\n\n f", "\t", '"', "'", "\\", "=", "<<", "*g", "&h", "!i", "%j", "@k",
-     "`l`", "x\u2028y", "\ufeff", "\x85", "a #b", "Größe", "/fabric", "6f1c0f5e-0000-4000-8000-1"]
+     "`l`", "x\u2028y", "a\u202eb", "\ufeff", "\x85", "a #b", "Größe", "/fabric", "6f1c0f5e-0000-4000-8000-1"]
 )  # fmt: skip
 
 
@@ -84,3 +84,9 @@ def test_long_comments_are_wrapped_and_stay_comments() -> None:
     assert "a: 1" == last
     assert 4 == len(comments)
     assert all(c.startswith("# ") and len(c) <= 96 for c in comments)
+
+
+def test_no_name_turns_the_direction_of_what_adopt_prints(tmp_path: Path) -> None:
+    """Guards a terminal and a reader against names of what is live."""
+    text = write_yaml(estate(["a\u202egnp", "b\u200fc\u2066d"]))
+    assert all(c.isprintable() or c == "\n" for c in text)
