@@ -122,6 +122,11 @@ class DeployHandler(Handler[Deploy]):
         if op.whole:
             return await self._begin(run, action, op, None)
         ids = [i for i in run.deployed[action.id] if i in types]
+        if not ids:
+            raise PreconditionMoved(
+                "none of the items to deploy is in the source stage any more",
+                remedy=_PLAN_AGAIN,
+            )
         parts = [ids[n : n + MAX_ITEMS] for n in range(0, len(ids), MAX_ITEMS)]
         for part in parts[:-1]:
             operation = await self._begin(
