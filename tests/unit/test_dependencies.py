@@ -37,3 +37,13 @@ def test_one_name_has_one_range():
     for requirement in STATED:
         ranges.setdefault(requirement.name, set()).add(str(requirement.specifier))
     assert {name: found for name, found in ranges.items() if len(found) > 1} == {}
+
+
+def test_the_lock_holds_a_version_within_every_stated_range():
+    """Guards that whoever installs by the lock gets what the project says it works with."""
+    lines = (Path(__file__).parents[2] / "requirements.lock").read_text().splitlines()
+    locked = dict(line.split("==") for line in lines if not line.startswith("#"))
+    names = {r.name.lower().replace("_", "-"): r for r in STATED}
+    assert set() == names.keys() - locked.keys()
+    wrong = [n for n, r in names.items() if not r.specifier.contains(locked[n], prereleases=True)]
+    assert [] == wrong
