@@ -245,10 +245,10 @@ class Estate(RuleBasedStateMachine):
     def _key(self) -> str:
         return str(self._state.azdo.locate("contoso", "Sales", "fabric-sales").key)
 
-    def _branch(self) -> dict[str, str]:
-        """Return the text of each notebook on the branch, by its file."""
+    def _branch(self, commit: str | None = None) -> dict[str, str]:
+        """Return the text of each notebook on the branch (or in a commit), by its file."""
         repos, key = self._state.repos, self._key
-        files = repos.files(key, repos.tip(key, "main"))
+        files = repos.files(key, commit or repos.tip(key, "main"))
         return {
             path: repos.blob(key, entry.blob_sha).decode()
             for path, entry in files.items()
@@ -410,8 +410,20 @@ class Estate(RuleBasedStateMachine):
             assert not lost, f"lost {lost} of {before}"
         assert not {mark for mark in lost if mark in local}, f"lost {lost}, which is in no commit"
         self._held -= lost
+        if words[1] == "PreferWorkspace":
+            self._held -= self._outvoted()
         there = {i for name in (_TEST, _SPARE) for i in self._items(name)}
         assert items <= there | self._gone, "a deployment has removed an item"
+
+    def _outvoted(self) -> set[str]:
+        """Return the marks that the workspace was synced with and has not taken.
+
+        Whoever says that the workspace wins conflicts agrees to the commit that follows.
+        """
+        head = self._workspace(_DEV).git.head
+        synced = "" if head is None else "\n".join(self._branch(head).values())
+        here = "\n".join(self._text_of(_DEV, item) for item in self._items(_DEV))
+        return {mark for mark in self._held if mark in synced and mark not in here}
 
     def _only_here(self) -> str:
         """Return the text of the items that no commit knows."""

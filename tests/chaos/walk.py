@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began_s, number = time.monotonic(), args.seed
     while Estate.steps < args.steps:
         walk(number, examples=20, length=30)
+        sys.stdout.write(f"seed {number}: {Estate.steps} steps so far\n")
+        sys.stdout.flush()
         number += 1
     elapsed_s = time.monotonic() - began_s
     sys.stdout.write(
