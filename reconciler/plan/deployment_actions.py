@@ -172,7 +172,10 @@ def plan_unseen(
     if made is not None:
         why = f"{at.target.name} is vacant; the deployment creates the workspace {made.name}"
     known = _known_items(draft, at) if made is not None else ()
-    if made is not None and not known and not after and at.live is not None:
+    filled = after or any(
+        draft.actions[i].kind == "stage.assign" for i in draft.doers(at.source_stage)
+    )
+    if made is not None and not known and not filled and at.live is not None:
         return  # nothing to deploy: the service refuses an empty deployment
     if held is not None:
         _hold(draft, at, why, (), held)

@@ -267,6 +267,8 @@ def _plan_seat(
     if draft.skip_unknown(where, workspace):
         return
     workspace_id = find_workspace_id(draft, wanted.name)
+    if workspace_id is None and live is not None and live.workspace_name == wanted.name:
+        workspace_id = held_by  # made by a deployment that ended after workspaces were listed
     if workspace_id is not None:
         draft.bindings[workspace] = workspace_id
         if workspace_id == held_by:

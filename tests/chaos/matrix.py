@@ -229,17 +229,19 @@ async def _until_dead(loaded: LoadResult, settings: Settings, fault: Disturbance
 
 
 async def _again(loaded: LoadResult, settings: Settings, runs: list[Run]) -> str:
-    """Apply until an apply succeeds and a plan finds nothing to do; return what is left."""
-    left = "not planned"
+    """Apply until an apply succeeds and a plan finds nothing to do; return what is wrong."""
+    left, hasty = "not planned", ""
     while left and len(runs) <= RERUNS:
         if runs[-1].code == 0:
             left = await quiet(loaded, settings)
             if not left:
                 break
+            if len(runs) > 1:
+                hasty = f"apply {len(runs)} claimed to be complete, with left: {left}"
         runs.append(await apply(loaded, settings))
     else:
         left = await quiet(loaded, settings)
-    return left
+    return left or hasty
 
 
 def _repeated(prepared: Prepared, case: Case, effects: Counter[str]) -> tuple[str, ...]:

@@ -426,6 +426,13 @@ def test_nothing_is_deployed_from_nothing():
     assert [] == kinds(plan(spec(stages=CREATING), live(held=("A", None))))
 
 
+def test_what_a_planned_assignment_brings_is_deployed_in_the_same_plan():
+    """A pipeline that a run was cut off after making is filled and deployed by one apply."""
+    found = plan(spec(stages=CREATING), live(held=(None, None)))
+    assert ["stage.assign", DEPLOY] == kinds(found)
+    assert only(found, "stage.assign").id in before(found, only(found, DEPLOY))
+
+
 def test_vacant_target_without_a_workspace_is_an_error():
     """A vacant target stage needs createOnDeploy."""
     stages = "[{name: Dev, workspace: A}, {name: Test}]"

@@ -52,6 +52,15 @@ def test_pipeline_by_id_that_is_not_there_is_an_error():
     assert ["pipeline_missing"] == codes(planned(entry))
 
 
+def test_a_workspace_that_appeared_while_live_was_read_is_the_one_its_stage_names():
+    """A deployment that ended after workspaces were listed has made what the spec wants."""
+    live = {"Sales": pipeline(("Dev", "A"), ("Test", "N"))}
+    found = planned(
+        spec(", workspace: A", ", workspace: {name: N, createOnDeploy: true}"), pipelines=live
+    )
+    assert ([], []) == (kinds(found), codes(found))
+
+
 def test_equal_pipeline_needs_nothing():
     """Names, descriptions and workspaces that match give no action."""
     live = {"Sales": pipeline(("Dev", "A"), ("Test", None))}
