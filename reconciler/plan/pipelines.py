@@ -244,6 +244,14 @@ def _plan_stage(
     _plan_seat(draft, spec, stage, pipeline, live, seats)
 
 
+def _held_as(live: LiveStage | None, name: str) -> str | None:
+    """Return the id of the workspace a stage holds, if it has this name.
+
+    A deployment that ended after workspaces were listed has made one that only its stage knows.
+    """
+    return live.workspace_id if live is not None and live.workspace_name == name else None
+
+
 def _plan_seat(
     draft: Draft,
     spec: PipelineSpec,
@@ -266,9 +274,7 @@ def _plan_seat(
     workspace = stage_workspace_address(draft, wanted.name)
     if draft.skip_unknown(where, workspace):
         return
-    workspace_id = find_workspace_id(draft, wanted.name)
-    if workspace_id is None and live is not None and live.workspace_name == wanted.name:
-        workspace_id = held_by  # made by a deployment that ended after workspaces were listed
+    workspace_id = find_workspace_id(draft, wanted.name) or _held_as(live, wanted.name)
     if workspace_id is not None:
         draft.bindings[workspace] = workspace_id
         if workspace_id == held_by:
