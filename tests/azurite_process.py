@@ -19,7 +19,8 @@ from azure.storage.blob import BlobLeaseClient, ContainerClient
 from filelock import FileLock
 
 _VERSION = "3.37.0"
-_INSTALL_S = 300
+_INSTALL_S = 120
+_REFUSED_FOR_S = 3600
 # The account and key that Azurite's documentation publishes for everybody.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -82,15 +83,21 @@ def _installed() -> Path:
     if not done.exists() and npm is None:
         raise NotAvailable("npm is not installed, and Azurite is not there")
     home.mkdir(exist_ok=True)
+    refused = home / "refused"
     with FileLock(home / "lock"):  # the workers of a test run all come here
+        # Without its registry npm takes minutes to say so; one test run hears it once.
+        if refused.exists() and time.time() - refused.stat().st_mtime < _REFUSED_FOR_S:
+            raise NotAvailable(refused.read_text())
         if not done.exists():
             assert npm is not None
             flags = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+            flags += ["--fetch-retries=1", "--fetch-timeout=30000"]
             command = [npm, "install", *flags, "--prefix", str(home), f"azurite@{_VERSION}"]
             try:
                 subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_S)
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                raise NotAvailable(f"npm could not install Azurite: {error}") from error
+                refused.write_text(f"npm could not install Azurite: {error}")
+                raise NotAvailable(refused.read_text()) from error
             done.touch()
     return program
 
