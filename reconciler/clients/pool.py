@@ -7,6 +7,7 @@ aiohttp's; what a request is and what an answer means stays httpx's.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,7 +16,10 @@ import httpx
 from typing_extensions import override
 from yarl import URL
 
-__all__ = ["PooledNetwork", "goes_through_proxy"]
+from reconciler.clients.text import clean, is_loopback
+from reconciler.errors import UsageError
+
+__all__ = ["PooledNetwork", "network_to"]
 
 # Tokens of an organization come in headers of some kilobytes; aiohttp's own bound is 8,190.
 _LONGEST_HEADER = 65_536
@@ -39,7 +43,7 @@ class PooledNetwork(httpx.AsyncBaseTransport):
         body = await request.aread()
         allowed = request.extensions.get("timeout", {})
         try:
-            async with self._opened().request(
+            answer = await self._opened().request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
@@ -51,12 +55,15 @@ class PooledNetwork(httpx.AsyncBaseTransport):
                     sock_connect=allowed.get("connect"),
                     sock_read=allowed.get("read"),
                 ),
-            ) as answer:
-                content = await answer.read()
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _as_httpx(error, request) from error
+        # As a stream, and packed as it came: whoever reads it knows how much of it to take.
         return httpx.Response(
-            answer.status, headers=answer.raw_headers, content=content, request=request
+            answer.status,
+            headers=answer.raw_headers,
+            stream=_Body(answer, request),
+            request=request,
         )
 
     @override
@@ -86,12 +93,62 @@ class PooledNetwork(httpx.AsyncBaseTransport):
         return self._session
 
 
-def goes_through_proxy(url: str) -> bool:
-    """Tell whether the environment names a proxy for a URL; httpx then carries the requests."""
+class _Body(httpx.AsyncByteStream):
+    """The content of an answer, piece by piece as it comes from the network."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._answer.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _as_httpx(error, self._request) from error
+
+    @override
+    async def aclose(self) -> None:
+        # A connection whose answer was read to the end is kept already; another one is of no use.
+        self._answer.close()
+
+
+def network_to(url: str, connections: int) -> httpx.AsyncBaseTransport:
+    """Return what carries requests to a service: our connections, or httpx's through a proxy.
+
+    A proxy from the environment must not see what is meant for this machine.
+
+    Raises:
+        UsageError: the environment names a proxy that cannot be gone through.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    proxy = None if is_loopback(parts.hostname or "") else _proxy_of(url)
+    if proxy is None:
+        return PooledNetwork(connections, secure=secure)
+    try:
+        return httpx.AsyncHTTPTransport(
+            proxy=proxy,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"the proxy that the environment names for {parts.scheme}://{parts.netloc} cannot be "
+            f"used: {clean(str(error), limit=200)}",
+            remedy="Correct HTTPS_PROXY or ALL_PROXY (http://HOST:PORT or https://HOST:PORT), or "
+            "name the host in NO_PROXY.",
+        ) from None
+
+
+def _proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL."""
     parts = urlsplit(url)
     proxies = getproxies()
     named = proxies.get(parts.scheme) or proxies.get("all")
-    return bool(named) and not proxy_bypass(parts.hostname or "")
+    if not named or proxy_bypass(parts.netloc):
+        return None
+    return named if "://" in named else f"http://{named}"
 
 
 def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:

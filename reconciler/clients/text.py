@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import quote, urlsplit
 
 from reconciler.errors import ClientError
 
-__all__ = ["clean", "host_of", "path_of", "quote_segment", "without_userinfo"]
+__all__ = ["clean", "host_of", "is_loopback", "path_of", "quote_segment", "without_userinfo"]
 
 _LIMIT = 500
 _USERINFO = re.compile(r"(?<=://)[^/\s?#]*@")
@@ -24,7 +25,9 @@ def clean(text: str, *, limit: int = _LIMIT) -> str:
     """
     text = _USERINFO.sub("***@", text)
     text = _TOKEN.sub(r"\1 ***", text)
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -39,6 +42,16 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host of a URL is this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def path_of(url: str) -> str:

@@ -52,7 +52,7 @@ class Script:
 
 
 def transport_for(
-    script: Script | Callable[[httpx.Request], httpx.Response],
+    script: Script | Callable[[httpx.Request], httpx.Response] | httpx.AsyncBaseTransport,
     *,
     service: Service = Service.FABRIC,
     clock: ManualClock | None = None,
@@ -60,13 +60,15 @@ def transport_for(
     base_url: str = "https://api.example.test",
     **options: Any,
 ) -> Transport:
-    """A transport whose network is the script."""
+    """A transport whose network is the script, or what carries requests in its place."""
     return Transport(
         service=service,
         base_url=base_url,
         credential=credential or StaticBearer(SecretStr(TOKEN), source="TEST_TOKEN"),
         clock=clock or ManualClock(),
-        handler=httpx.MockTransport(script),
+        handler=script
+        if isinstance(script, httpx.AsyncBaseTransport)
+        else httpx.MockTransport(script),
         rng=random.Random(7),  # noqa: S311 - reproducible jitter
         **options,
     )

@@ -61,9 +61,7 @@ class FixedWindow(httpx.AsyncBaseTransport):
 
 def over(service: FixedWindow, **options) -> Transport:
     """A transport to the service."""
-    transport = transport_for(lambda _: answer(500), clock=service.clock, **options)
-    transport._client._transport = service
-    return transport
+    return transport_for(service, clock=service.clock, **options)
 
 
 async def call(transport: Transport, api: str, times: int) -> list[BaseException | object]:

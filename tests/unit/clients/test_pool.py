@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +14,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from reconciler.clients.pool import PooledNetwork, goes_through_proxy
+from reconciler.clients.body import read_content
+from reconciler.clients.pool import PooledNetwork, network_to
+from reconciler.errors import UsageError
 
 
 @dataclass
@@ -162,11 +167,79 @@ async def test_an_answer_cut_in_the_middle_is_a_broken_connection():
             await client.get("/x")
 
 
+async def test_an_answer_is_read_only_as_far_as_its_reader_goes():
+    """Guards memory: what nobody takes is left on the network, and the connection is given up."""
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while sent < 1_000_000_000:
+                writer.write(b"x" * 65_536)
+                sent += 65_536
+                await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(endless, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    network = PooledNetwork(1, secure=False)
+    async with listener:
+        answer = await network.handle_async_request(
+            httpx.Request("GET", f"http://127.0.0.1:{port}/x")
+        )
+        found = await read_content(answer, most=1 << 20)
+        await answer.aclose()
+        await network.aclose()
+    assert ("more than 1 MiB", 1 << 20) == (found.problem, len(found.data))
+    assert sent < 64 << 20
+
+
+async def test_a_packed_answer_is_unpacked_within_bounds():
+    """Guards memory on the way that a service really takes: nothing below unpacks it first."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(512)) + packer.flush()
+    async with served(http_answer(bomb, headers="Content-Encoding: gzip\r\n")) as (server, _):
+        network = PooledNetwork(1, secure=False)
+        answer = await network.handle_async_request(
+            httpx.Request("GET", f"http://127.0.0.1:{server.port}/x")
+        )
+        tracemalloc.start()
+        try:
+            found = await read_content(answer, most=1 << 20)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            await answer.aclose()
+            await network.aclose()
+    assert ("more than 1 MiB", 1 << 20) == (found.problem, len(found.data))
+    assert peak < 16 << 20
+
+
+PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    """Set proxies, and no others."""
+
+    def put(values: dict[str, str]) -> None:
+        for name in PROXY_NAMES:
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
 @pytest.mark.parametrize(
-    ("environ", "url", "expected"),
+    ("values", "url", "proxied"),
     [
         ({}, "https://api.fabric.microsoft.com", False),
         ({"HTTPS_PROXY": "http://p:1"}, "https://api.fabric.microsoft.com", True),
+        ({"HTTPS_PROXY": "p:1"}, "https://api.fabric.microsoft.com", True),
         ({"ALL_PROXY": "http://p:1"}, "https://api.fabric.microsoft.com", True),
         ({"HTTP_PROXY": "http://p:1"}, "https://api.fabric.microsoft.com", False),
         (
@@ -174,13 +247,22 @@ async def test_an_answer_cut_in_the_middle_is_a_broken_connection():
             "https://api.fabric.microsoft.com",
             False,
         ),
+        ({"HTTPS_PROXY": "http://p:1"}, "https://127.0.0.1:8443", False),
+        ({"ALL_PROXY": "http://p:1"}, "http://[::1]:8080", False),
     ],
 )
-def test_a_proxy_of_the_environment_is_left_to_httpx(monkeypatch, environ, url, expected):
+async def test_a_proxy_of_the_environment_is_left_to_httpx(environ, values, url, proxied):
     """Guards proxies: what httpx knows how to go through, our connections do not try."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    assert expected == goes_through_proxy(url)
+    environ(values)
+    network = network_to(url, 2)
+    await network.aclose()
+    assert (httpx.AsyncHTTPTransport if proxied else PooledNetwork) is type(network)
+
+
+@pytest.mark.parametrize("proxy", ["ftp://user:hidden@p:1", "http://p:notaport"])
+def test_a_proxy_that_cannot_be_used_is_the_users_to_correct(environ, proxy):
+    """Guards the message: no traceback, and no password of the proxy."""
+    environ({"HTTPS_PROXY": proxy})
+    with pytest.raises(UsageError, match="cannot be used") as told:
+        network_to("https://api.fabric.microsoft.com", 2)
+    assert "hidden" not in f"{told.value}{told.value.remedy}"
