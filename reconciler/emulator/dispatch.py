@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -36,7 +37,7 @@ from reconciler.emulator.requestlog import LoggedRequest
 from reconciler.emulator.router import Router
 from reconciler.emulator.world import World
 
-__all__ = ["Dispatcher", "Incoming", "Outcome"]
+__all__ = ["Dispatcher", "Incoming", "Outcome", "Way"]
 
 _LOG = logging.getLogger("reconciler.emulator")
 _ANONYMOUS = Caller(id="anonymous", kind="User")
@@ -63,6 +64,13 @@ class Outcome:
     answer: Answer | None
     logged: LoggedRequest | None = None
     started_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Way:
+    """How long an answer was on its way back."""
+
+    back_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +133,36 @@ class Dispatcher:
             logged.status = answer.status
         return Outcome(answer, None if unseen else logged, started_s)
 
-    async def arrive(self, incoming: Incoming) -> None:
-        """Wait as long as a request is on its way; the emulator's own have no way to go."""
-        latency_ms = self.world.latency_ms
+    @asynccontextmanager
+    async def on_its_way(self, incoming: Incoming) -> AsyncIterator[Way]:
+        """Take the latency: half of it before the block, the rest after it.
+
+        What the block itself takes is part of it, so that a client measures the latency it asked
+        for and not how busy this process is. The emulator's own requests have no way to go.
+        """
+        way = Way()
+        latency_s = self.world.latency_ms / 1000
         own = incoming.target.startswith(_CONTROL) or self._is_internal(incoming)
-        if latency_ms and not own:
-            await asyncio.sleep(latency_ms / 1000)
+        if not latency_s or own:
+            yield way
+            return
+        loop = asyncio.get_running_loop()
+        answered_s = loop.time() + latency_s
+        await asyncio.sleep(latency_s / 2)
+        yield way
+        left_s = loop.time()
+        await asyncio.sleep(max(0.0, answered_s - left_s))
+        way.back_s = loop.time() - left_s
 
     def _is_internal(self, incoming: Incoming) -> bool:
         """Whether the emulator itself asks, as an import that reads one of our repositories."""
         return incoming.headers.get("X-Emulator-Internal") == self.world.internal_key
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: Outcome, way: Way | None = None) -> None:
         """Log a request whose answer was sent (or whose connection was cut)."""
         if outcome.logged is not None:
             elapsed_s = time.perf_counter() - outcome.started_s
+            elapsed_s -= 0.0 if way is None else way.back_s
             outcome.logged.duration_ms = round(elapsed_s * 1000, 3)
             self.world.log.add(outcome.logged)
 

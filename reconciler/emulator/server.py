@@ -204,8 +204,8 @@ class Emulator:
             refused.force_close()
             return refused
         incoming = Incoming(request.method, target, request.headers, body)
-        await self._dispatcher.arrive(incoming)
-        outcome = await self._dispatcher.handle(incoming)
+        async with self._dispatcher.on_its_way(incoming) as way:
+            outcome = await self._dispatcher.handle(incoming)
         try:
             if outcome.answer is None:
                 if request.transport is not None:
@@ -213,7 +213,7 @@ class Emulator:
                 return web.Response(status=500)
             return await _send(request, outcome.answer)
         finally:
-            self._dispatcher.finished(outcome)
+            self._dispatcher.finished(outcome, way)
 
 
 async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
