@@ -27,7 +27,7 @@ from reconciler.clients.azdo.models import Repository
 from reconciler.clients.fabric.models import Pipeline, RoleAssignment, Workspace
 from reconciler.clients.services import Services
 from reconciler.errors import ApiError, AuthFailed, ClientError, OperationError, UsageError
-from reconciler.live.git import read_binding
+from reconciler.live.git import is_empty, read_binding
 from reconciler.live.models import (
     ConnectionState,
     LiveBinding,
@@ -41,7 +41,7 @@ from reconciler.live.models import (
 )
 from reconciler.live.pipelines import read_pipeline, read_stage_items, to_role
 from reconciler.live.places import devops_root
-from reconciler.live.repositories import is_empty, read_imports, read_project
+from reconciler.live.repositories import list_repositories, read_imports
 from reconciler.spec.models import AzureDevOps
 
 __all__ = ["read_selected"]
@@ -298,7 +298,7 @@ class _Reader:
         self, azdo: AzdoClient, project: str, names: Sequence[str | None]
     ) -> list[FoundRepository]:
         listed = await self._try(
-            f"the repositories of {project}", lambda: read_project(azdo, project), fabric=False
+            f"the repositories of {project}", lambda: list_repositories(azdo, project), fabric=False
         )
         if listed is None:
             self._unmet.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ from reconciler.clients.http import Response, Transport
 from reconciler.clients.text import clean
 from reconciler.errors import ClientError
 
-__all__ = ["collect", "collect_by_header", "values_of"]
+__all__ = ["collect", "collect_by_header", "pages", "values_of"]
 
 _MOST_PAGES = 10_000
 _MOST_BYTES = 512 * 1024 * 1024
@@ -21,15 +21,15 @@ that never comes to an end; a list that is cut off is an error, never a shorter 
 """
 
 
-async def collect(
+async def pages(
     transport: Transport,
     api: str,
     path: str,
     *,
     params: Mapping[str, str | int | bool] | None = None,
     key: str = "value",
-) -> list[dict[str, Any]]:
-    """Read every page of a Fabric list; order is the service's, pages may be empty.
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Yield the pages of a Fabric list; order is the service's, pages may be empty.
 
     The token in the body is opaque and already URL-encoded, so it is decoded before the query is
     encoded again. The end is a token that is absent, null or empty. ``continuationUri`` is never
@@ -40,17 +40,35 @@ async def collect(
         ClientError: an answer is not a list, or the service repeats a token.
     """
     what = f"GET {path}"
-    values: list[dict[str, Any]] = []
     bounds = _Bounds(what, transport.clock.monotonic_s() + _MOST_TIME_S)
     query = dict(params or {})
     while True:
         response = await transport.request(api, "GET", path, params=query)
-        values += _elements(response, key, what)
+        yield _elements(response, key, what)
         token = response.body.get("continuationToken")
         if not isinstance(token, str) or not token:
-            return values
+            return
         bounds.page(response, token, transport.clock.monotonic_s())
         query["continuationToken"] = unquote(token)
+
+
+async def collect(
+    transport: Transport,
+    api: str,
+    path: str,
+    *,
+    params: Mapping[str, str | int | bool] | None = None,
+    key: str = "value",
+) -> list[dict[str, Any]]:
+    """Read every page of a Fabric list, as ``pages`` yields them.
+
+    Raises:
+        ClientError: an answer is not a list, or the service repeats a token.
+    """
+    values: list[dict[str, Any]] = []
+    async for page in pages(transport, api, path, params=params, key=key):
+        values += page
+    return values
 
 
 async def collect_by_header(

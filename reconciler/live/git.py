@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from reconciler.clients.azdo.client import AzdoClient
+from reconciler.clients.azdo.models import Repository
 from reconciler.clients.fabric.client import FabricClient
 from reconciler.clients.fabric.models import GitConnection, GitProviderDetails, GitStatus
 from reconciler.errors import ApiError, ClientError, NotFound
@@ -21,6 +22,7 @@ from reconciler.live.models import (
     LiveStatus,
     TargetContent,
 )
+from reconciler.live.once import Once
 from reconciler.live.patience import Patience
 from reconciler.live.places import normal_directory
 
@@ -29,6 +31,7 @@ __all__ = [
     "PARTIAL_UPDATE",
     "Discovered",
     "discover",
+    "is_empty",
     "provider_details",
     "read_binding",
     "read_content",
@@ -244,7 +247,7 @@ async def read_relations(fabric: FabricClient, workspace_id: str) -> tuple[LiveR
 
 
 async def read_content(
-    azdo: AzdoClient, target: GitTarget, *, source: str | None = None
+    azdo: AzdoClient, target: GitTarget, *, source: str | None = None, once: Once | None = None
 ) -> TargetContent:
     """Look at the branch directory a binding is to be made to.
 
@@ -253,28 +256,81 @@ async def read_content(
 
     Args:
         source: the branch that a missing one is to be made from; its directory is looked at then.
+        once: bindings to one repository or branch share what was read of it.
     """
+    look = _Look(azdo, target, once or Once())
     try:
-        repository = await azdo.repositories.get(target.project, target.repository)
+        repository = await look.repository()
     except NotFound:
         return TargetContent(readable=True, repository_exists=False)
     except ClientError:
         return TargetContent(readable=False)
     try:
-        tip = await read_tip(azdo, target.project, repository.id, target.branch)
+        tip = await look.tip(repository.id, target.branch)
         if tip is not None:
             seen = TargetContent(readable=True, tip=tip)
-            return await _directory(azdo, repository.id, target, target.branch, seen)
-        empty = not await azdo.refs.list(target.project, repository.id, top=1)
+            return await look.directory(repository.id, target.branch, seen)
+        empty = await look.empty(repository.id)
         seen = TargetContent(readable=True, branch_exists=False, empty=empty)
         if source is not None and not empty:
-            source_tip = await read_tip(azdo, target.project, repository.id, source)
+            source_tip = await look.tip(repository.id, source)
             if source_tip is not None:
                 seen = replace(seen, source_tip=source_tip)
-                return await _directory(azdo, repository.id, target, source, seen)
+                return await look.directory(repository.id, source, seen)
         return replace(seen, directory_exists=False)
     except ClientError:
         return TargetContent(readable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a target; each part of it is read once for all targets that share it."""
+
+    azdo: AzdoClient
+    target: GitTarget
+    once: Once
+
+    async def repository(self) -> Repository:
+        project, name = self.target.project, self.target.repository
+        return await self.once.read(
+            ("repository", self.azdo, project.casefold(), name.casefold()),
+            lambda: self.azdo.repositories.get(project, name),
+        )
+
+    async def tip(self, repository_id: str, branch: str) -> str | None:
+        return await self.once.read(
+            ("tip", self.azdo, repository_id, branch),
+            lambda: read_tip(self.azdo, self.target.project, repository_id, branch),
+        )
+
+    async def empty(self, repository_id: str) -> bool:
+        return await self.once.read(
+            ("empty", self.azdo, repository_id),
+            lambda: is_empty(self.azdo, self.target.project, repository_id),
+        )
+
+    async def directory(
+        self, repository_id: str, branch: str, seen: TargetContent
+    ) -> TargetContent:
+        try:
+            names = await self.once.read(
+                ("directory", self.azdo, repository_id, branch, self.target.directory),
+                lambda: self._item_folders(repository_id, branch),
+            )
+        except NotFound:
+            return replace(seen, directory_exists=False)
+        return replace(seen, item_folders=len(names), folder_names=names)
+
+    async def _item_folders(self, repository_id: str, branch: str) -> tuple[str, ...]:
+        items = await self.azdo.items.list(
+            self.target.project,
+            repository_id,
+            branch=branch,
+            path=self.target.directory,
+            recursion="Full",
+        )
+        paths = (PurePosixPath(i.path) for i in items if not i.is_folder)
+        return tuple(sorted(p.parent.name for p in paths if p.name == ".platform"))
 
 
 async def read_tip(azdo: AzdoClient, project: str, repository: str, branch: str) -> str | None:
@@ -288,19 +344,10 @@ async def read_tip(azdo: AzdoClient, project: str, repository: str, branch: str)
     return next((r.object_id for r in refs if r.name == wanted), None)
 
 
-async def _directory(
-    azdo: AzdoClient, repository_id: str, target: GitTarget, branch: str, seen: TargetContent
-) -> TargetContent:
-    try:
-        items = await azdo.items.list(
-            target.project,
-            repository_id,
-            branch=branch,
-            path=target.directory,
-            recursion="Full",
-        )
-    except NotFound:
-        return replace(seen, directory_exists=False)
-    paths = (PurePosixPath(i.path) for i in items if not i.is_folder)
-    names = sorted(p.parent.name for p in paths if p.name == ".platform")
-    return replace(seen, item_folders=len(names), folder_names=tuple(names))
+async def is_empty(azdo: AzdoClient, project: str, repository_id: str) -> bool:
+    """Tell whether a repository has no ref at all.
+
+    Neither size nor default branch tell it.
+    Source: azure-devops-import.md section 3, "Empty?", recorded.
+    """
+    return not await azdo.refs.list(project, repository_id, top=1)

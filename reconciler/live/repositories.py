@@ -1,19 +1,69 @@
-"""Read Azure Repos repositories and their import requests."""
+"""Read Azure Repos repositories and their import requests, listing each project once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.clients.azdo.client import AzdoClient
-from reconciler.clients.azdo.models import ImportRequest, Repository
+from reconciler.clients.azdo.models import ImportRequest, Repository, ServiceEndpoint
+from reconciler.clients.services import Services
 from reconciler.errors import NotFound
+from reconciler.ids import address
+from reconciler.live.found import Found
+from reconciler.live.git import is_empty, read_tip
 from reconciler.live.models import LiveImport, LiveRepository
-from reconciler.spec.models import RepositorySpec
+from reconciler.live.once import Once
+from reconciler.live.places import devops_root
+from reconciler.spec.models import AzureDevOps, RepositorySpec
+from reconciler.spec.resolve import repository_address
 
-__all__ = ["find_endpoint", "is_empty", "read_imports", "read_project", "read_repository"]
+__all__ = [
+    "Project",
+    "find_endpoint",
+    "list_repositories",
+    "read_imports",
+    "read_project",
+    "read_repositories",
+    "read_repository",
+]
 
 
-async def read_project(azdo: AzdoClient, project: str) -> list[Repository] | None:
+async def read_repositories(azure_devops: AzureDevOps, services: Services, found: Found) -> None:
+    """Read the repositories of a spec: each project's list, then each repository.
+
+    Args:
+        found: takes what is read, and what could not be.
+    """
+    azdo = services.azdo(devops_root(azure_devops), azure_devops.api_version)
+    by_project: dict[str, list[RepositorySpec]] = {}
+    for spec in azure_devops.repositories:
+        by_project.setdefault(spec.project.casefold(), []).append(spec)
+    await asyncio.gather(*(_read_in_project(azdo, specs, found) for specs in by_project.values()))
+
+
+async def _read_in_project(azdo: AzdoClient, specs: Sequence[RepositorySpec], found: Found) -> None:
+    name = specs[0].project
+    where = address("repositories", name)
+    project = await found.attempt(where, "list repositories", lambda: read_project(azdo, name))
+    if where in found.unreadable:
+        reason = found.unreadable.pop(where)
+        found.unreadable |= {repository_address(spec): reason for spec in specs}
+        return
+
+    async def one(spec: RepositorySpec) -> None:
+        at = repository_address(spec)
+        live = await found.attempt(
+            at, "read repository", lambda: read_repository(azdo, spec, project, found.once)
+        )
+        if live is not None:
+            found.repositories[at] = live
+
+    await asyncio.gather(*map(one, specs))
+
+
+async def list_repositories(azdo: AzdoClient, project: str) -> list[Repository] | None:
     """List a project's repositories, hidden ones included; None: no such project visible.
 
     Source: azure-devops-import.md section 3: a disabled repository answers 404 on get and is
@@ -23,15 +73,6 @@ async def read_project(azdo: AzdoClient, project: str) -> list[Repository] | Non
         return await azdo.repositories.list(project, include_hidden=True)
     except NotFound:
         return None
-
-
-async def is_empty(azdo: AzdoClient, project: str, repository_id: str) -> bool:
-    """Tell whether a repository has no ref at all.
-
-    Neither size nor default branch tell it.
-    Source: azure-devops-import.md section 3, "Empty?", recorded.
-    """
-    return not await azdo.refs.list(project, repository_id, top=1)
 
 
 def _to_import(wire: ImportRequest) -> LiveImport:
@@ -54,33 +95,62 @@ async def read_imports(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the list of a project's repositories says, by id and by name as the service compares.
+
+    ``id`` is None where no repository tells it.
+    """
+
+    id: str | None
+    by_id: Mapping[str, Repository]
+    by_name: Mapping[str, Repository]
+
+    def find(self, spec: RepositorySpec) -> Repository | None:
+        """Return the repository a spec means."""
+        if spec.id is not None:
+            return self.by_id.get(spec.id.casefold())
+        return self.by_name.get((spec.name or "").casefold())
+
+
+async def read_project(azdo: AzdoClient, name: str) -> Project | None:
+    """List a project's repositories; None: no such project visible."""
+    listed = await list_repositories(azdo, name)
+    if listed is None:
+        return None
+    return Project(
+        id=next((r.project.id for r in listed if r.project.id), None),
+        by_id={r.id.casefold(): r for r in reversed(listed)},
+        by_name={r.name.casefold(): r for r in reversed(listed)},
+    )
+
+
 async def read_repository(
-    azdo: AzdoClient, spec: RepositorySpec, listed: list[Repository] | None
+    azdo: AzdoClient, spec: RepositorySpec, project: Project | None, once: Once
 ) -> LiveRepository:
     """Read one repository of the spec; up to four requests after the project's list.
 
     Raises:
         ClientError: a read failed.
     """
-    if listed is None:
+    if project is None:
         return LiveRepository(project_id=None, project_exists=False)
-    project_id = next((r.project.id for r in listed if r.project.id), None)
-    found = next((r for r in listed if _is_it(r, spec)), None)
-    endpoint_id = await _endpoint(azdo, spec)
+    found = project.find(spec)
+    endpoint_id = await _endpoint(azdo, spec, once)
     if found is None:
-        return LiveRepository(project_id=project_id, endpoint_id=endpoint_id)
+        return LiveRepository(project_id=project.id, endpoint_id=endpoint_id)
     default = (found.default_branch or "").removeprefix("refs/heads/") or None
     if found.is_disabled:
         return LiveRepository(
-            project_id=project_id, id=found.id, name=found.name, disabled=True, empty=False
+            project_id=project.id, id=found.id, name=found.name, disabled=True, empty=False
         )
     empty, imports, wanted = await asyncio.gather(
-        is_empty(azdo, spec.project, found.id),
+        once.read(("empty", azdo, found.id), lambda: is_empty(azdo, spec.project, found.id)),
         _imports(azdo, spec, found.id),
-        _has_branch(azdo, spec, found.id, default),
+        _has_branch(azdo, spec, found.id, default, once),
     )
     return LiveRepository(
-        project_id=project_id,
+        project_id=project.id,
         id=found.id,
         name=found.name,
         empty=empty,
@@ -89,12 +159,6 @@ async def read_repository(
         imports=imports,
         endpoint_id=endpoint_id,
     )
-
-
-def _is_it(repository: Repository, spec: RepositorySpec) -> bool:
-    if spec.id is not None:
-        return repository.id.casefold() == spec.id.casefold()
-    return repository.name.casefold() == (spec.name or "").casefold()
 
 
 async def _imports(
@@ -106,28 +170,38 @@ async def _imports(
 
 
 async def _has_branch(
-    azdo: AzdoClient, spec: RepositorySpec, repository_id: str, default: str | None
+    azdo: AzdoClient, spec: RepositorySpec, repository_id: str, default: str | None, once: Once
 ) -> bool | None:
     wanted = spec.default_branch
     if wanted is None:
         return None
     if wanted == default:
         return True
-    refs = await azdo.refs.list(spec.project, repository_id, prefix=f"heads/{wanted}")
-    return any(r.name == f"refs/heads/{wanted}" for r in refs)
+    tip = await once.read(
+        ("tip", azdo, repository_id, wanted),
+        lambda: read_tip(azdo, spec.project, repository_id, wanted),
+    )
+    return tip is not None
 
 
-async def _endpoint(azdo: AzdoClient, spec: RepositorySpec) -> str | None:
+async def _endpoint(azdo: AzdoClient, spec: RepositorySpec, once: Once) -> str | None:
     credentials = spec.import_.credentials if spec.import_ else None
     name = credentials.service_endpoint if credentials else None
     if name is None:
         return None
-    return await find_endpoint(azdo, spec.project, name)
+    listed = await once.read(
+        ("endpoints", azdo, spec.project.casefold()), lambda: azdo.endpoints.list(spec.project)
+    )
+    return _named(listed, name)
 
 
 async def find_endpoint(azdo: AzdoClient, project: str, name: str) -> str | None:
     """Find a service endpoint by name or id; None when it is not visible."""
-    for endpoint in await azdo.endpoints.list(project):
+    return _named(await azdo.endpoints.list(project), name)
+
+
+def _named(endpoints: Sequence[ServiceEndpoint], name: str) -> str | None:
+    for endpoint in endpoints:
         if name.casefold() in (endpoint.name.casefold(), endpoint.id.casefold()):
             return endpoint.id
     return None

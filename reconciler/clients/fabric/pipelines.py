@@ -7,7 +7,7 @@ deployment is long-running.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from reconciler.clients.fabric.models import (
     DeploymentOperation,
@@ -20,7 +20,7 @@ from reconciler.clients.fabric.models import (
 )
 from reconciler.clients.http import Transport, quote_segment
 from reconciler.clients.lro import Operation, operation_from
-from reconciler.clients.paging import collect
+from reconciler.clients.paging import collect, pages
 from reconciler.clients.wire import body_of, parse, parse_all
 
 __all__ = ["Pipelines"]
@@ -36,8 +36,12 @@ class Pipelines:
 
     async def list(self) -> builtins.list[Pipeline]:
         """Return every pipeline visible to the caller, without stages."""
-        values = await collect(self._transport, "pipelines.list", _PATH)
-        return parse_all(Pipeline, values, what=f"GET {_PATH}")
+        return [found async for page in self.pages() for found in page]
+
+    async def pages(self) -> AsyncIterator[builtins.list[Pipeline]]:
+        """Yield every pipeline visible to the caller, without stages, page by page."""
+        async for page in pages(self._transport, "pipelines.list", _PATH):
+            yield parse_all(Pipeline, page, what=f"GET {_PATH}")
 
     async def create(
         self, display_name: str, description: str | None, stages: Sequence[StageRequest]

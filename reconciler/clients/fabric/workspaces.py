@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import AsyncIterator
 
 from reconciler.clients.fabric.models import RoleAssignment, Workspace
 from reconciler.clients.http import Transport, quote_segment
-from reconciler.clients.paging import collect
+from reconciler.clients.paging import collect, pages
 from reconciler.clients.wire import body_of, parse, parse_all
 
 __all__ = ["Workspaces"]
@@ -22,8 +23,12 @@ class Workspaces:
 
     async def list(self) -> builtins.list[Workspace]:
         """Return every workspace visible to the caller; others may exist."""
-        values = await collect(self._transport, "workspaces.list", _PATH)
-        return parse_all(Workspace, values, what=f"GET {_PATH}")
+        return [found async for page in self.pages() for found in page]
+
+    async def pages(self) -> AsyncIterator[builtins.list[Workspace]]:
+        """Yield every workspace visible to the caller; others may exist, page by page."""
+        async for page in pages(self._transport, "workspaces.list", _PATH):
+            yield parse_all(Workspace, page, what=f"GET {_PATH}")
 
     async def get(self, workspace_id: str) -> Workspace:
         """Return one workspace with the progress of its capacity assignment."""

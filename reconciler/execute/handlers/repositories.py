@@ -23,8 +23,9 @@ from reconciler.errors import (
 )
 from reconciler.execute.handler import Handler, NotNeeded, expect
 from reconciler.execute.run import Run
+from reconciler.live.git import is_empty
 from reconciler.live.models import LiveImport
-from reconciler.live.repositories import find_endpoint, is_empty, read_imports
+from reconciler.live.repositories import find_endpoint, read_imports
 from reconciler.plan.actions import (
     AbandonImport,
     Action,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from reconciler.execute.run import Run
-from reconciler.live.definitions import read_definitions
+from reconciler.live.definitions import operations_at_once, read_definitions
 from reconciler.live.evidence import open_history, read_source_binding
 from reconciler.live.items import read_items
 from reconciler.live.models import (
@@ -73,7 +72,7 @@ async def read_pairs(
         for item_id, workspace_id in zip(pair, workspaces, strict=True)
     }
     return await read_definitions(
-        run.fabric, wanted, bound=asyncio.Semaphore(run.reads), beta=run.plan.beta
+        run.fabric, wanted, bound=operations_at_once(run.reads), beta=run.plan.beta
     )
 
 
