@@ -40,6 +40,9 @@ def address(*parts: str) -> Address:
 
     ``address("workspaces", "Sales/EU", "git")`` is ``workspaces/Sales\/EU/git``.
     """
+    joined = "/".join(parts)
+    if "\\" not in joined and joined.count("/") == len(parts) - 1:  # the usual one, as below
+        return Address(joined)
     return Address("/".join(p.replace("\\", "\\\\").replace("/", "\\/") for p in parts))
 
 

@@ -23,6 +23,8 @@ def escaped_json(text: str) -> str:
     A character that turns the direction of text would turn what a reader sees of a document too,
     and half a character fits in no file.
     """
+    if text.isascii() and "\x7f" not in text:  # the usual one, and a plan may have 100 MiB of it
+        return text
     return _BEYOND_ASCII.sub(
         lambda m: json.dumps(m[0])[1:-1] if unicodedata.category(m[0]) in _UNSAFE else m[0], text
     )

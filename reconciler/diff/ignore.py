@@ -108,15 +108,35 @@ class Ignores:
 NOTHING_IGNORED = Ignores()
 
 
+_NAMING = 2
+"""Parts of an address that name the resource it lies in: ``workspaces``, ``Sales``."""
+
+
 class IgnoreRules:
-    """All rules of a spec."""
+    """All rules of a spec, those that name one resource found by its name.
+
+    A spec may have a rule for each of very many resources, and each of them asks.
+    """
 
     def __init__(self, rules: Iterable[IgnoreRule]) -> None:
         self._rules = tuple(rules)
+        self._patterns = [split_address(r.address) for r in self._rules]
+        self._named: dict[tuple[str, ...], list[int]] = {}
+        self._open: list[int] = []
+        for number, pattern in enumerate(self._patterns):
+            start = pattern[:_NAMING]
+            if len(start) < _NAMING or any("*" in p or "?" in p for p in start):
+                self._open.append(number)
+            else:
+                self._named.setdefault(start, []).append(number)
 
     def at(self, address: str) -> Ignores:
         """Return what applies at an address."""
-        found = [r for r in self._rules if pattern_matches(address, r.address)]
+        if not self._rules:
+            return NOTHING_IGNORED
+        parts = split_address(address)
+        numbers = sorted((*self._open, *self._named.get(parts[:_NAMING], ())))
+        found = [self._rules[n] for n in numbers if _parts_match(parts, self._patterns[n])]
         if not found:
             return NOTHING_IGNORED
         return Ignores(

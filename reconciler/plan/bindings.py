@@ -22,7 +22,6 @@ from reconciler.live.models import (
 )
 from reconciler.live.places import target_of
 from reconciler.plan.actions import (
-    BranchTarget,
     CommitToGit,
     ConnectGit,
     DisconnectGit,
@@ -32,7 +31,7 @@ from reconciler.plan.actions import (
     SwitchGit,
     UpdateFromGit,
 )
-from reconciler.plan.branches import by_branch, prepare_place, repository_of
+from reconciler.plan.branches import by_branch, prepare_place, repository_of, to_op_target
 from reconciler.plan.draft import Draft, field_changes, item_changes
 from reconciler.plan.plan import DriftEntry
 from reconciler.plan.resync import first_strategy, kept_credentials, plan_resync
@@ -59,6 +58,7 @@ class _Binding:
     git: GitSpec
     workspace: Address
     where: Address
+    target: GitTarget
     after: list[str]
     arriving: bool  # the repository gets its content from this plan, so what it holds is open
 
@@ -89,9 +89,8 @@ def plan_bindings(draft: Draft, made_by_deployment: frozenset[str], *, late: boo
             draft.skip_unknown(where, repository_of(draft, spec.git) or where)
             continue
         arriving = any(draft.actions[i].kind in _CONTENT for i in after)
-        _plan_one(
-            draft, _Binding(spec, spec.git, workspace, where, after, arriving), live_workspace
-        )
+        at = _Binding(spec, spec.git, workspace, where, target_of(spec.git), after, arriving)
+        _plan_one(draft, at, live_workspace)
 
 
 def _repository_actions(draft: Draft, git: GitSpec) -> list[str] | None:
@@ -118,7 +117,7 @@ def _plan_one(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) 
     diff = (
         diff_binding(at.git, live, connection_id=connection_id)
         if live is not None
-        else BindingDiff(BindingState.NOT_CONNECTED, target_of(at.git))
+        else BindingDiff(BindingState.NOT_CONNECTED, at.target)
     )
     at.after.extend(made_by)
     match diff.state:
@@ -168,10 +167,6 @@ def _plan_disconnect(draft: Draft, at: _Binding, live: LiveBinding | None) -> No
     )
 
 
-def _to_op_target(target: GitTarget) -> BranchTarget:
-    return BranchTarget.model_validate(target, from_attributes=True)
-
-
 def _has_capacity(draft: Draft, at: _Binding, live_workspace: LiveWorkspace | None) -> bool:
     """Git needs a capacity. Source: fabric-api.md section 6.3, field."""
     if at.spec.capacity is not None or (live_workspace and live_workspace.capacity_id):
@@ -194,7 +189,7 @@ def _plan_connect(
     live_workspace: LiveWorkspace | None,
     choice: GitCredentialChoice | None,
 ) -> None:
-    target = target_of(at.git)
+    target = at.target
     if not _has_capacity(draft, at, live_workspace) or not _may_sign_in(draft, at, choice):
         return
     content = _prepared(draft, at, live)
@@ -205,7 +200,7 @@ def _plan_connect(
         _refuse_first_sync(draft, at, live_workspace, content)
         return
     draft.add(
-        ConnectGit(workspace=at.workspace, target=_to_op_target(target), credentials=choice),
+        ConnectGit(workspace=at.workspace, target=to_op_target(target), credentials=choice),
         at.where,
         after=at.after,
         lane=at.workspace,
@@ -224,7 +219,7 @@ def _plan_connect(
 def _prepared(draft: Draft, at: _Binding, live: LiveBinding | None) -> TargetContent | None:
     """Plan branch and directory where they are missing; return what the binding then finds."""
     content = live.content if live else None
-    place = prepare_place(draft, at.spec, at.git, content, at.after)
+    place = prepare_place(draft, at.spec, at.git, at.target, content, at.after)
     at.after[:] = place.after
     at.arriving = place.arriving
     return place.content
@@ -435,7 +430,7 @@ def _add_first_update(
         at.where,
         lane=at.workspace,
         code="first_sync",
-        why=f"{many} from {target_of(at.git).describe()}, if initialise asks for it",
+        why=f"{many} from {at.target.describe()}, if initialise asks for it",
         after_unknown=True,
         outcomes=(_OUTCOMES["update"], _OUTCOMES["nothing"]),
         destructive=loses,
@@ -506,8 +501,8 @@ def _plan_switch(
     draft.add(
         SwitchGit(
             workspace=at.workspace,
-            before=_to_op_target(live.target),
-            target=_to_op_target(target),
+            before=to_op_target(live.target),
+            target=to_op_target(target),
             credentials=kept,
             strategy=strategy,
         ),
@@ -633,7 +628,7 @@ def _plan_resume(draft: Draft, at: _Binding, live: LiveBinding) -> None:
     Status tells nothing until then, so the tip comes from the repository itself.
     Source: fabric-api.md section 6.7, partial failure, docs.
     """
-    target = target_of(at.git)
+    target = at.target
     tip = live.content.tip if live.content is not None else None
     text = "the last update from Git stopped half way, so the workspace stands at no commit"
     planned = tip is not None and at.git.sync.direction in ("update", "both")
@@ -659,7 +654,7 @@ def _plan_resume(draft: Draft, at: _Binding, live: LiveBinding) -> None:
             workspace=at.workspace,
             conflicts=at.git.sync.conflicts,
             allow_override=at.git.sync.allow_override,
-            resume=_to_op_target(target),
+            resume=to_op_target(target),
         ),
         at.where,
         after=at.after,

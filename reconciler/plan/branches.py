@@ -8,7 +8,7 @@ Source: fabric-api.md section 6.3, field: connect wants branch and directory to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from reconciler.diff.normalise import same_name
 from reconciler.ids import Address, address
@@ -23,12 +23,13 @@ from reconciler.plan.actions import (
     UpdateFromGit,
 )
 from reconciler.plan.draft import Draft
-from reconciler.plan.graph import closure
+from reconciler.plan.graph import add_reachable, closure
+from reconciler.plan.trusted import trusted
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address, repository_address
 from reconciler.words import short_commit
 
-__all__ = ["Place", "by_branch", "order_places", "prepare_place", "repository_of"]
+__all__ = ["Place", "by_branch", "order_places", "prepare_place", "repository_of", "to_op_target"]
 
 _IMPORTS = ("repository.import", "repository.import.retry")
 
@@ -60,6 +61,23 @@ def repository_of(draft: Draft, git: GitSpec) -> Address | None:
     return repository_address(repository) if repository else None
 
 
+def to_op_target(target: GitTarget) -> BranchTarget:
+    """Return where a binding points as an op has it."""
+    return trusted(
+        BranchTarget,
+        {
+            "provider": target.provider,
+            "repository": target.repository,
+            "branch": target.branch,
+            "directory": target.directory,
+            "organization": target.organization,
+            "project": target.project,
+            "owner": target.owner,
+            "custom_domain": target.custom_domain,
+        },
+    )
+
+
 def by_branch(specs: Sequence[WorkspaceSpec]) -> list[WorkspaceSpec]:
     """Return workspaces so that who makes a branch comes before who uses or branches from it."""
     sources: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -89,6 +107,7 @@ def prepare_place(
     draft: Draft,
     spec: WorkspaceSpec,
     git: GitSpec,
+    target: GitTarget,
     content: TargetContent | None,
     after: list[str],
 ) -> Place:
@@ -97,13 +116,13 @@ def prepare_place(
     What is still missing then is for the caller to refuse.
 
     Args:
+        target: where the binding will point.
         content: what was read there.
         after: the actions that make or fill the repository.
     """
     kinds = {draft.actions[i].kind for i in after}
     importing = any(k in _IMPORTS for k in kinds)
     made = importing or "repository.create" in kinds
-    target = target_of(git)
     wanted = git.create_branch_from is not None or git.create_directory
     if made and not importing and wanted:
         # Nothing fills a repository that is only created, so what it holds is known: nothing.
@@ -211,7 +230,7 @@ def _add_branch(
     known = source_tip is not None
     at = f", at {short_commit(source_tip)}" if known else ""
     action = draft.add(
-        CreateBranch(target=BranchTarget(**asdict(target)), source=source),
+        CreateBranch(target=to_op_target(target), source=source),
         where,
         suffix=f"#{other}{target.branch}",
         after=after,
@@ -250,7 +269,7 @@ def _add_directory(
     elif first:
         what = f"{target.repository} has no commit yet"
     action = draft.add(
-        CreateDirectory(target=BranchTarget(**asdict(target))),
+        CreateDirectory(target=to_op_target(target)),
         where,
         suffix=f"#{other}{target.branch}:{target.directory}",
         after=after,
@@ -294,21 +313,25 @@ def order_places(draft: Draft) -> None:
         if git is None:
             continue
         branch = target_of(git).branch_key()
-        for push in pushes.get(branch, ()):
-            _wait(draft, action.id, push)
+        if branch in pushes:
+            _wait(draft, action.id, pushes[branch])
             draft.forget(action.id, "remote_commit_hash")
         if isinstance(action.op, CommitToGit):
             for copy in copies.get(branch, ()):
                 first, second = copy, action.id
                 if draft.actions[copy].after_unknown:
                     first, second = second, first
-                _wait(draft, second, first)
+                _wait(draft, second, [first])
 
 
 def _target(op: CreateBranch | CreateDirectory) -> GitTarget:
     return GitTarget(**op.target.model_dump())
 
 
-def _wait(draft: Draft, action_id: str, before: str) -> None:
-    if before not in closure([action_id], draft.edges):
-        draft.edges[action_id].append(before)
+def _wait(draft: Draft, action_id: str, before: Sequence[str]) -> None:
+    """Let an action wait for others, as far as it does not already, one after the other."""
+    awaited = closure([action_id], draft.edges)
+    for other in before:
+        if other not in awaited:
+            draft.edges[action_id].append(other)
+            add_reachable(awaited, [other], draft.edges)

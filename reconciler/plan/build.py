@@ -32,6 +32,7 @@ from reconciler.plan.plan import (
 from reconciler.plan.preflight import check_item_limit
 from reconciler.plan.relations import plan_relations
 from reconciler.plan.repositories import plan_repositories
+from reconciler.plan.trusted import trusted
 from reconciler.plan.workspaces import (
     plan_connections,
     plan_roles_after_deployment,
@@ -153,11 +154,13 @@ def with_diagnostics(plan: Plan, found: Sequence[Diagnostic]) -> Plan:
     )
 
 
-def _kept(draft: Draft, target: Sequence[str], exclude: Sequence[str]) -> set[str]:
+def _kept(draft: Draft, target: Sequence[str], exclude: Sequence[str]) -> set[str] | None:
     """Pick the actions of a run: targets with what they need, without what is excluded.
 
-    What depends on an excluded action is excluded with it.
+    What depends on an excluded action is excluded with it. None: a run of everything.
     """
+    if not target and not exclude:
+        return None
     dropped: set[str] = set()
     if exclude:
         followers: dict[str, list[str]] = {}
@@ -179,6 +182,21 @@ def _any_match(address: str, prefixes: Sequence[str]) -> bool:
     return any(address_matches(address, p) for p in prefixes)
 
 
+def _missing(action: Action) -> DriftEntry:
+    """Return the difference that an action removes, where no area has classed one."""
+    return trusted(
+        DriftEntry,
+        {
+            "address": action.address,
+            "cause": "field",
+            "text": action.reason.text,
+            "items": action.items,
+            "changes": action.changes,
+            "planned": True,
+        },
+    )
+
+
 def _all_drift(draft: Draft, actions: Sequence[Action]) -> tuple[DriftEntry, ...]:
     """Return every difference: the ones classed while planning, and what is simply missing."""
     left_alone = {i.address for i in draft.ignored} - {a.address for a in actions}
@@ -187,16 +205,7 @@ def _all_drift(draft: Draft, actions: Sequence[Action]) -> tuple[DriftEntry, ...
     for action in actions:
         if action.address not in classed:
             classed.add(action.address)
-            entries.append(
-                DriftEntry(
-                    address=action.address,
-                    cause="field",
-                    text=action.reason.text,
-                    changes=action.changes,
-                    items=action.items,
-                    planned=True,
-                )
-            )
+            entries.append(_missing(action))
     for found in draft.diagnostics:
         if found.code in DIFFERENCE_CODES and found.address and found.address not in classed:
             classed.add(found.address)

@@ -13,7 +13,6 @@ from reconciler.diff.deployments import (
 from reconciler.ids import Address
 from reconciler.live.scope import in_scope, patterns_of, scope_of
 from reconciler.plan.actions import (
-    Action,
     Deploy,
     ItemChange,
     ItemRef,
@@ -23,8 +22,9 @@ from reconciler.plan.actions import (
 )
 from reconciler.plan.deploy_order import MAX_ITEMS, deploy_order
 from reconciler.plan.deployment_entries import DeploymentEntry, evidence_of
-from reconciler.plan.draft import Draft, git_of
+from reconciler.plan.draft import Draft, git_of, item_change
 from reconciler.plan.plan import DriftEntry, HeldEntry
+from reconciler.plan.steps import Step
 from reconciler.plan.workspaces import capacity_id
 from reconciler.provenance import NOTE_LIMIT, fit, length
 from reconciler.spec.models import StageWorkspace
@@ -207,7 +207,7 @@ def _known_items(draft: Draft, at: DeploymentEntry) -> tuple[ItemChange, ...]:
         return ()
     scope, exclude = scope_of(at.spec), patterns_of(at.spec.exclude)
     return tuple(
-        ItemChange(type=i.type, name=i.name, change=ItemState.NEW.value)
+        item_change(i, ItemState.NEW.value)
         for i in sorted(at.live.items.get(at.live_source.id, ()), key=lambda i: (i.type, i.name))
         if in_scope(i.type, i.name, scope, exclude) and not at.ignores.item(i.type, i.name)
     )
@@ -221,10 +221,7 @@ def _newest_operation(at: DeploymentEntry) -> str | None:
 def verdict_items(verdicts: Sequence[ItemVerdict]) -> tuple[ItemChange, ...]:
     """Write verdicts as a plan's items, each with the evidence."""
     return tuple(
-        ItemChange(
-            type=v.type, name=v.name, change=v.state.value, detail=v.evidence or None, paths=v.paths
-        )
-        for v in verdicts
+        item_change(v, v.state.value, detail=v.evidence or None, paths=v.paths) for v in verdicts
     )
 
 
@@ -327,7 +324,7 @@ def _backward_allowed(draft: Draft, at: DeploymentEntry) -> bool:
 
 
 def _predicted(
-    at: DeploymentEntry, diff: DeploymentDiff, bringing: Sequence[Action]
+    at: DeploymentEntry, diff: DeploymentDiff, bringing: Sequence[Step]
 ) -> dict[tuple[str, str], ItemChange]:
     """Return what differs now, and what the actions before may make differ, by type and name."""
     needed = diff.needed(unproven=at.spec.unproven == "deploy")
@@ -339,21 +336,15 @@ def _predicted(
             if left or not in_scope(item.type, item.name, scope, exclude):
                 continue
             change = ItemState.NEW if item.change in ("Added", "New") else ItemState.DIFFERENT
-            found = ItemChange(
-                type=item.type,
-                name=item.name,
-                change=change.value,
-                detail=f"incoming with {action.kind}",
-            )
+            found = item_change(item, change.value, detail=f"incoming with {action.kind}")
             predicted.setdefault((item.type, item.name), found)
     if any(a.op.kind != "deployment.deploy" for a in bringing):
         for verdict in diff.verdicts:
             if verdict.on_record:
                 # The sync moves the commit, and no record tells which items it changed.
-                found = ItemChange(
-                    type=verdict.type,
-                    name=verdict.name,
-                    change=ItemState.DIFFERENT.value,
+                found = item_change(
+                    verdict,
+                    ItemState.DIFFERENT.value,
                     detail="judged by commits alone, and another one is incoming",
                 )
                 predicted.setdefault((verdict.type, verdict.name), found)

@@ -8,9 +8,9 @@ indexed once, so that a plan stays linear in the size of the estate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.diff.changes import FieldDiff
@@ -23,17 +23,20 @@ from reconciler.live.models import (
     LiveChange,
     LiveConnection,
     LiveItem,
+    LiveStageItem,
     Preview,
     Snapshot,
     Unreadable,
 )
-from reconciler.plan.actions import Action, FieldChange, ItemChange, Op, Reason
+from reconciler.plan.actions import Action, FieldChange, ItemChange, Op
 from reconciler.plan.graph import topological_waves
 from reconciler.plan.plan import DriftEntry, HeldEntry, IgnoredEntry, UnknownEntry
+from reconciler.plan.steps import Step
+from reconciler.plan.trusted import trusted
 from reconciler.spec.models import Estate, RepositorySpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address
 
-__all__ = ["Draft", "field_changes", "git_of", "item_changes", "roles_of"]
+__all__ = ["Draft", "field_changes", "git_of", "item_change", "item_changes", "roles_of"]
 
 
 def git_of(workspace: Address) -> Address:
@@ -54,9 +57,45 @@ def _prefixes(address: Address) -> list[Address]:
     return [Address("/".join(parts[:n])) for n in range(len(parts), 0, -1)]
 
 
+class _Item(Protocol):
+    """Whatever has the type and the name of an item."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
 def field_changes(*diffs: FieldDiff | None) -> tuple[FieldChange, ...]:
     """Turn field differences into plan changes."""
-    return tuple(FieldChange(path=d.path, before=d.before, after=d.after) for d in diffs if d)
+    return tuple(
+        trusted(FieldChange, {"path": d.path, "before": d.before, "after": d.after})
+        for d in diffs
+        if d
+    )
+
+
+def item_change(
+    item: _Item,
+    change: str,
+    *,
+    conflict: str | None = None,
+    detail: str | None = None,
+    paths: tuple[str, ...] = (),
+) -> ItemChange:
+    """Return what happens to an item as a plan tells it."""
+    return trusted(
+        ItemChange,
+        {
+            "type": item.type,
+            "name": item.name,
+            "change": change,
+            "conflict": conflict,
+            "detail": detail,
+            "paths": paths,
+        },
+    )
 
 
 def item_changes(
@@ -71,11 +110,7 @@ def item_changes(
         if remote and kind is not None:
             text, detail = change.word or text, change.detail
         clash = conflict or (change.conflict.value if change.conflict.value != "None" else None)
-        out.append(
-            ItemChange(
-                type=change.type, name=change.name, change=text, conflict=clash, detail=detail
-            )
-        )
+        out.append(item_change(change, text, conflict=clash, detail=detail))
     return tuple(sorted(out, key=lambda i: (i.type, i.name)))
 
 
@@ -97,6 +132,8 @@ _FIELD_KINDS = frozenset(
     }
 )
 
+
+_NO_PRECONDITIONS: Mapping[str, Any] = {}
 
 T = TypeVar("T")
 
@@ -129,9 +166,12 @@ class _Index:
     bound: dict[Address, WorkspaceSpec] = field(default_factory=dict)
     repositories: dict[tuple[str, str], RepositorySpec] = field(default_factory=dict)
     workspace_ids: _Named[str] = field(default_factory=_Named)
+    workspace_names: dict[str, str] = field(default_factory=dict)
+    declared_connections: frozenset[str] = frozenset()
     connections: _Named[LiveConnection] = field(default_factory=_Named)
     capacities: _Named[LiveCapacity] = field(default_factory=_Named)
     items: dict[str, tuple[LiveItem, ...]] = field(default_factory=dict)
+    stage_items: dict[str, tuple[LiveStageItem, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, estate: Estate, snapshot: Snapshot) -> _Index:
@@ -144,10 +184,16 @@ class _Index:
             index.repositories.setdefault(key, r)
         for name, workspace_id in snapshot.visible_workspaces.items():
             index.workspace_ids.put(name, workspace_id, workspace_id)
+        index.workspace_names = {i: n for n, i in snapshot.visible_workspaces.items()}
+        index.declared_connections = frozenset(c.name for c in estate.connections)
         for connection in snapshot.connections or ():
             index.connections.put(connection.name, connection.id, connection)
         for capacity in snapshot.capacities or ():
             index.capacities.put(capacity.name, capacity.id, capacity)
+        for pipeline in snapshot.pipelines.values():
+            for stage in pipeline.stages:
+                if stage.workspace_id is not None and stage.id in pipeline.items:
+                    index.stage_items.setdefault(stage.workspace_id, pipeline.items[stage.id])
         index.items = {w.id: w.items for w in snapshot.workspaces.values() if w.items is not None}
         return index
 
@@ -162,7 +208,7 @@ class Draft:
 
     estate: Estate
     snapshot: Snapshot
-    actions: dict[str, Action] = field(default_factory=dict)
+    actions: dict[str, Step] = field(default_factory=dict)
     edges: dict[str, list[str]] = field(default_factory=dict)
     drift: list[DriftEntry] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -173,6 +219,7 @@ class Draft:
     deploys_into: dict[Address, list[str]] = field(default_factory=dict)
     made_in_git: dict[tuple[str, ...], str] = field(default_factory=dict)
     beta: bool = False
+    _told: set[Diagnostic] = field(default_factory=set)
     _lanes: dict[Address, str] = field(default_factory=dict)
     _doers: dict[Address, list[str]] = field(default_factory=dict)
     _below: dict[Address, list[str]] = field(default_factory=dict)
@@ -182,6 +229,8 @@ class Draft:
     def __post_init__(self) -> None:
         self._index = _Index.of(self.estate, self.snapshot)
         self._rules = IgnoreRules(self.estate.ignore)
+        named = (n for p in self.estate.pipelines for d in p.deployments for n in d.depends_on)
+        self._below = {Address(n): [] for n in named}
 
     def add(
         self,
@@ -223,42 +272,50 @@ class Draft:
             self._lanes[lane] = action_id
         self.edges[action_id] = self._nearest(before)
         self._doers.setdefault(address, []).append(action_id)
-        for prefix in _prefixes(address):
-            self._below.setdefault(prefix, []).append(action_id)
-        self.actions[action_id] = Action(
+        if self._below:
+            for prefix in _prefixes(address):
+                if prefix in self._below:
+                    self._below[prefix].append(action_id)
+        self.actions[action_id] = Step(
             id=action_id,
             kind=op.kind,
             address=address,
-            reason=Reason(code=code, text=why),
+            op=op,
+            code=code,
+            why=why,
             changes=changes,
             items=items,
-            preconditions=dict(preconditions or {}),
+            preconditions=_NO_PRECONDITIONS if preconditions is None else preconditions,
             after_unknown=after_unknown,
             outcomes=outcomes,
             destructive=destructive,
-            estimated_requests=requests,
-            op=op,
+            requests=requests,
         )
         return action_id
 
     def _nearest(self, before: Sequence[str]) -> list[str]:
         """Drop what another one of ``before`` waits for itself, so that a reader sees the rest."""
+        if len(before) < 2:
+            return [*before]
         implied = {b for other in before for b in self.edges[other]}
         return [b for b in dict.fromkeys(before) if b not in implied]
 
     def forget(self, action_id: str, precondition: str) -> None:
         """Drop a precondition that an earlier action of the plan moves."""
-        action = self.actions[action_id]
-        kept = {k: v for k, v in action.preconditions.items() if k != precondition}
-        self.actions[action_id] = action.model_copy(update={"preconditions": kept})
+        step = self.actions[action_id]
+        step.preconditions = {k: v for k, v in step.preconditions.items() if k != precondition}
 
     def doers(self, address: Address) -> list[str]:
         """Return the ids of the actions planned for exactly this address so far."""
         return self._doers.get(address, [])
 
     def doers_below(self, address: Address) -> list[str]:
-        """Return the ids of the actions planned at this address or below it so far."""
-        return self._below.get(address, [])
+        """Return the ids of the actions planned at this address or below it so far.
+
+        Args:
+            address: one that a deployment's ``dependsOn`` names; only these are kept.
+        """
+        return self._below[address]
 
     def workspace_spec(self, reference: str) -> WorkspaceSpec | None:
         """Return the workspace of the spec that a name or id means."""
@@ -276,6 +333,14 @@ class Draft:
         """Return the id of a visible workspace by name or id."""
         return self._index.workspace_ids.get(reference)
 
+    def workspace_name(self, workspace_id: str) -> str | None:
+        """Return the name of a visible workspace."""
+        return self._index.workspace_names.get(workspace_id)
+
+    def declares_connection(self, name: str) -> bool:
+        """Tell whether the spec has an entry for a connection."""
+        return name in self._index.declared_connections
+
     def connection(self, reference: str) -> LiveConnection | None:
         """Return a visible connection by name or id."""
         return self._index.connections.get(reference)
@@ -287,6 +352,10 @@ class Draft:
     def workspace_items(self, workspace_id: str | None) -> tuple[LiveItem, ...]:
         """Return a workspace's items with their folders, where they were read."""
         return self._index.items.get(workspace_id or "", ())
+
+    def stage_items(self, workspace_id: str) -> tuple[LiveStageItem, ...] | None:
+        """Return the items of the stage that a workspace stands in, where they were read."""
+        return self._index.stage_items.get(workspace_id)
 
     def region_of(self, workspace_id: str | None) -> str | None:
         """Return the region of a workspace's capacity, where both are known."""
@@ -325,7 +394,8 @@ class Draft:
     def warn_once(self, code: str, summary: str, detail: str, address: Address) -> None:
         """Record a warning that several actions at one address would give alike."""
         found = Diagnostic(Severity.WARNING, code, summary, detail, address)
-        if found not in self.diagnostics:
+        if found not in self._told:
+            self._told.add(found)
             self.diagnostics.append(found)
 
     def unreadable(self, address: Address) -> Unreadable | None:
@@ -339,6 +409,8 @@ class Draft:
         """Record ``address`` as unknown if it, or something it needs, could not be read."""
         if address in self.unknown:
             return True
+        if not self.unknown and not self.snapshot.unreadable:
+            return False
         entry = self._own_reason(address)
         if entry is None:
             # What is told already is not told again for everything that needs it.
@@ -366,19 +438,16 @@ class Draft:
             text = f"waits for {need}: {text}"
         return UnknownEntry(address=address, text=text, remedy=found.remedy)
 
-    def ordered_actions(self, keep: Iterable[str] | None = None) -> tuple[Action, ...]:
+    def ordered_actions(self, keep: Collection[str] | None = None) -> tuple[Action, ...]:
         """Return the actions with waves and edges filled in, in wave order.
 
         Args:
-            keep: ids to keep; edges to dropped actions are dropped with them.
+            keep: ids to keep, all when None; edges to dropped actions are dropped with them.
         """
-        kept = set(self.actions if keep is None else keep)
-        ids = [i for i in self.actions if i in kept]
-        edges = {i: [b for b in self.edges[i] if b in kept] for i in ids}
-        out: list[Action] = []
-        for number, wave in enumerate(topological_waves(ids, edges), start=1):
-            out.extend(
-                self.actions[i].model_copy(update={"wave": number, "depends_on": tuple(edges[i])})
-                for i in wave
-            )
-        return tuple(out)
+        kept = self.actions if keep is None else keep
+        edges = {i: tuple(b for b in self.edges[i] if b in kept) for i in self.actions if i in kept}
+        return tuple(
+            self.actions[i].to_action(number, edges[i])
+            for number, wave in enumerate(topological_waves(list(edges), edges), start=1)
+            for i in wave
+        )

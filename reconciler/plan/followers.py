@@ -6,13 +6,14 @@ and, where one comes after, catches up at the end; so the order never bites its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from reconciler.ids import Address
 from reconciler.live.places import target_of
-from reconciler.plan.actions import Action, CommitToGit, ItemChange, ResyncGit, UpdateFromGit
+from reconciler.plan.actions import CommitToGit, ItemChange, ResyncGit, UpdateFromGit
 from reconciler.plan.draft import Draft
+from reconciler.plan.steps import Step
 from reconciler.spec.models import GitSpec, WorkspaceSpec
 from reconciler.spec.resolve import git_address, workspace_address
 
@@ -46,8 +47,9 @@ def plan_followers(draft: Draft) -> None:
         for before, after in pairwise(chain):
             draft.edges[after.action].append(before.action)
             draft.forget(after.action, "remote_commit_hash")
+        commits_here = _Commits.of(chain)
         for member, git in members.get(branch, ()):
-            _plan_member(draft, member, git, chain)
+            _plan_member(draft, member, git, commits_here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +70,61 @@ def _is_there(draft: Draft, spec: WorkspaceSpec, git: GitSpec) -> bool:
     return draft.snapshot.workspaces.get(workspace) is not None or bool(draft.lane_tail(workspace))
 
 
-def _sees(git: GitSpec, commit: _Commit) -> bool:
-    """Tell whether a commit can touch what a binding sees."""
-    mine = target_of(git).directory.rstrip("/") + "/"
-    theirs = commit.directory.rstrip("/") + "/"
-    return mine.startswith(theirs) or theirs.startswith(mine)
+def _folders(directory: str) -> list[str]:
+    """Return a directory and everything it lies in, each with a slash at its end."""
+    path = directory.rstrip("/") + "/"
+    return [path[: n + 1] for n, char in enumerate(path) if char == "/"]
 
 
-def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, chain: list[_Commit]) -> None:
+@dataclass(slots=True)
+class _Commits:
+    """The commits of a branch in their order, indexed by place.
+
+    A branch may hold a directory for each of very many workspaces, so no workspace goes through
+    the commits of all others.
+
+    Attributes:
+        own: the number of a workspace's commit, by the identity of its spec.
+        at: the numbers of the commits to just this directory.
+        below: the numbers of the commits to this directory or one in it.
+    """
+
+    chain: list[_Commit]
+    own: dict[int, int] = field(default_factory=dict)
+    at: dict[str, list[int]] = field(default_factory=dict)
+    below: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, chain: list[_Commit]) -> _Commits:
+        found = cls(chain)
+        for number, commit in enumerate(chain):
+            found.own.setdefault(id(commit.spec), number)
+            folders = _folders(commit.directory)
+            found.at.setdefault(folders[-1], []).append(number)
+            for folder in folders:
+                found.below.setdefault(folder, []).append(number)
+        return found
+
+    def seen_from(self, directory: str) -> list[int]:
+        """Return the numbers of the commits that can touch what a binding sees, in order."""
+        *outer, own = _folders(directory)
+        return sorted([*self.below.get(own, ()), *(n for o in outer for n in self.at.get(o, ()))])
+
+
+def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, commits: _Commits) -> None:
     """Fit one workspace of the branch into the order of its commits."""
-    own = next((n for n, c in enumerate(chain) if c.spec is spec), None)
-    earlier = chain if own is None else chain[:own]
-    later = [] if own is None else chain[own + 1 :]
+    chain = commits.chain
+    own = commits.own.get(id(spec))
+    last = chain[-1] if own is None else chain[own - 1] if own else None  # of those before it
+    touching = commits.seen_from(target_of(git).directory)
+    seen = [chain[n] for n in touching if own is None or n < own]
+    missed = [chain[n] for n in touching if own is not None and n > own]
     updates = git.sync.direction in ("update", "both")
     looks = [draft.actions[i] for i in draft.doers(git_address(spec))]
     looks = [a for a in looks if a.kind in _LOOKS and not getattr(a.op, "initial", False)]
-    seen = [c for c in earlier if _sees(git, c)]
-    if earlier:
+    if last is not None:
         for look in looks:
-            _follow(draft, look, earlier[-1], seen)
+            _follow(draft, look, last, seen)
     if seen and own is not None and not updates and not looks:
         draft.error(
             "incoming_blocks_commit",
@@ -95,16 +133,15 @@ def _plan_member(draft: Draft, spec: WorkspaceSpec, git: GitSpec, chain: list[_C
             "directories or branches of their own.",
             git_address(spec),
         )
-    if seen and updates and not looks:
-        _add_update(draft, spec, git, earlier[-1], seen, before=chain[own] if own else None)
-    if own is not None and earlier and (seen or looks):
+    if seen and last is not None and updates and not looks:
+        _add_update(draft, spec, git, last, seen, before=chain[own] if own else None)
+    if own is not None and last is not None and (seen or looks):
         draft.forget(chain[own].action, "workspace_head")
-    missed = [c for c in later if _sees(git, c)]
     if updates and missed:
         _add_update(draft, spec, git, chain[-1], missed, suffix="#2")
 
 
-def _follow(draft: Draft, action: Action, last: _Commit, seen: list[_Commit]) -> None:
+def _follow(draft: Draft, action: Step, last: _Commit, seen: list[_Commit]) -> None:
     """Let an action that looks at the tip wait for the commits that move it."""
     draft.edges[action.id].append(last.action)
     if not isinstance(action.op, (UpdateFromGit, ResyncGit)):
@@ -112,13 +149,9 @@ def _follow(draft: Draft, action: Action, last: _Commit, seen: list[_Commit]) ->
     draft.forget(action.id, "remote_commit_hash")
     if isinstance(action.op, ResyncGit):
         return
-    draft.actions[action.id] = draft.actions[action.id].model_copy(
-        update={
-            "items": _items(draft, action.items, seen),
-            "after_unknown": True,
-            "outcomes": ("update to the tip that the commit leaves",),
-        }
-    )
+    action.items = _items(draft, action.items, seen)
+    action.after_unknown = True
+    action.outcomes = ("update to the tip that the commit leaves",)
 
 
 def _items(

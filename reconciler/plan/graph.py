@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.errors import DependencyCycle
 
-__all__ = ["closure", "topological_waves"]
+__all__ = ["add_reachable", "closure", "topological_waves"]
 
 
 def topological_waves(
@@ -24,21 +24,21 @@ def topological_waves(
         DependencyCycle: ids wait for each other in a circle; the message walks it. The builder
             never makes one from a checked spec, so the remedy is in the spec's ``dependsOn``.
     """
-    rank = {name: n for n, name in enumerate(ids)}
     waiting = dict.fromkeys(ids, 0)
-    followers: dict[str, list[str]] = {name: [] for name in ids}
+    followers: dict[str, list[str]] = {}
     for name in ids:
-        for before in set(depends_on.get(name, ())):
+        for before in dict.fromkeys(depends_on.get(name, ())):
             waiting[name] += 1
-            followers[before].append(name)
+            followers.setdefault(before, []).append(name)
     level = dict.fromkeys(ids, 0)
     ready = deque(name for name in ids if waiting[name] == 0)
     done = 0
     while ready:
         name = ready.popleft()
         done += 1
-        for follower in followers[name]:
-            level[follower] = max(level[follower], level[name] + 1)
+        below = level[name] + 1
+        for follower in followers.get(name, ()):
+            level[follower] = max(level[follower], below)
             waiting[follower] -= 1
             if waiting[follower] == 0:
                 ready.append(follower)
@@ -48,7 +48,7 @@ def topological_waves(
             remedy="break the circle in dependsOn or in the stages' workspaces",
         )
     waves: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
-    for name in sorted(ids, key=rank.__getitem__):
+    for name in ids:
         waves[level[name]].append(name)
     return waves
 
@@ -68,6 +68,12 @@ def _find_cycle(waiting: Mapping[str, int], depends_on: Mapping[str, Iterable[st
 def closure(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
     """Return everything reachable from ``start`` along ``edges``, ``start`` included."""
     seen: set[str] = set()
+    add_reachable(seen, start, edges)
+    return seen
+
+
+def add_reachable(seen: set[str], start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> None:
+    """Add to a closure what more it reaches from ``start``; what it holds is not walked again."""
     queue = deque(start)
     while queue:
         name = queue.popleft()
@@ -75,4 +81,3 @@ def closure(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str
             continue
         seen.add(name)
         queue.extend(edges.get(name, ()))
-    return seen

@@ -27,12 +27,16 @@ __all__ = ["count_losses", "known_items"]
 
 _Items = set[tuple[str, str]]
 
+_LOSING = (DeleteWorkspace, Deploy, ResyncGit, SwitchGit, UpdateFromGit)
+
 
 def count_losses(draft: Draft, actions: Sequence[Action]) -> tuple[Loss, ...]:
     """Return what the actions delete and overwrite, for each workspace that loses something."""
     deleted: dict[Address, _Items] = {}
     overwritten: dict[Address, _Items] = {}
     for action in actions:
+        if not isinstance(action.op, _LOSING):
+            continue
         for workspace, name in _deleted(draft, action):
             deleted.setdefault(workspace, set()).add(name)
         for workspace, name in _overwritten(draft, action):
@@ -66,7 +70,6 @@ def _deleted(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[str,
 
 def _overwritten(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[str, str]]]:
     op = action.op
-    names = [(i.type, i.name) for i in action.items]
     if isinstance(op, UpdateFromGit) and op.initial:
         return
     if isinstance(op, UpdateFromGit) and op.conflicts == "PreferRemote":
@@ -79,6 +82,7 @@ def _overwritten(draft: Draft, action: Action) -> Iterator[tuple[Address, tuple[
     elif isinstance(op, Deploy) and op.target_workspace is not None:
         target = Address(op.target_workspace)
         local = _uncommitted(draft, target)
+        names = ((i.type, i.name) for i in action.items)
         yield from ((target, name) for name in names if name in local)
 
 
@@ -99,13 +103,5 @@ def known_items(draft: Draft, workspace: Address) -> list[LiveItem | LiveStageIt
         return None
     found: Sequence[LiveItem | LiveStageItem] | None = live.items
     if found is None:
-        found = next(
-            (
-                p.items[s.id]
-                for p in draft.snapshot.pipelines.values()
-                for s in p.stages
-                if s.workspace_id == live.id and s.id in p.items
-            ),
-            None,
-        )
+        found = draft.stage_items(live.id)
     return None if found is None else [i for i in found if i.type not in FOLLOWERS]

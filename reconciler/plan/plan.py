@@ -6,10 +6,9 @@ people does not. Two plans from the same spec and snapshot are equal byte for by
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 from reconciler.errors import PlanFileError
 from reconciler.jsontext import escaped_json, json_text
 from reconciler.plan.actions import Action, FieldChange, ItemChange
+from reconciler.plan.fingerprint import fingerprint_of
 
 __all__ = [
     "DIFFERENCE_CODES",
@@ -231,14 +231,37 @@ class Plan(_Model):
 
     def to_json(self) -> str:
         """Write the documented JSON: two-space indent, stable key order, final newline."""
-        try:
-            return escaped_json(self.model_dump_json(indent=2, by_alias=True)) + "\n"
-        except PydanticSerializationError:  # half a surrogate pair, which only json writes
-            return json_text(self.to_data()) + "\n"
+        text = ""
+        for piece in self.json_pieces():
+            text += piece  # grows in place, where joining would hold everything twice
+        return text
+
+    def json_pieces(self) -> Iterator[str]:
+        """Write the same JSON in pieces, for what need not hold a large plan's text as a whole."""
+        frame = _json_of(self.model_copy(update=dict.fromkeys(_LONG, ())))
+        for name in _LONG:  # in the order of the document
+            empty = f'\n  "{name}": [],'  # a line break stands in no string
+            before, _, frame = frame.partition(empty)
+            yield before
+            entries: tuple[BaseModel, ...] = getattr(self, name)
+            for start in range(0, len(entries), _AT_ONCE):
+                some = self.model_copy(update={name: entries[start : start + _AT_ONCE]})
+                lines = _json_of(some, {name})  # {\n  "actions": [\n    …\n  ]\n}
+                yield f"\n  {lines[4:-6]}" if start == 0 else f",{lines[len(name) + 9 : -6]}"
+            yield "\n  ]," if entries else empty
+        yield f"{frame}\n"
 
     def to_data(self) -> dict[str, Any]:
         """Return the documented JSON as plain data."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _json_of(plan: Plan, only: set[str] | None = None) -> str:
+    """Return the JSON of a plan, or of some of its members."""
+    try:
+        return escaped_json(plan.model_dump_json(indent=2, by_alias=True, include=only))
+    except PydanticSerializationError:  # half a surrogate pair, which only json writes
+        return json_text(plan.model_dump(mode="json", by_alias=True, include=only))
 
 
 def summarise(actions: Iterable[Action], losses: Iterable[Loss] = ()) -> PlanSummary:
@@ -256,17 +279,21 @@ def summarise(actions: Iterable[Action], losses: Iterable[Loss] = ()) -> PlanSum
 
 
 _NOT_PRINTED = frozenset({"created_at", "requests", "request_reasons", "fingerprint"})
+_LONG = ("actions", "drift")
+"""What a plan can have by the hundred thousand, and is not written as a whole."""
+
+_AT_ONCE = 1000
 
 
-def _fingerprint(data: Mapping[str, Any]) -> str:
-    kept = {k: v for k, v in data.items() if k not in _NOT_PRINTED}
-    text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _printed(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in data.items() if k not in _NOT_PRINTED}
 
 
 def finish(plan: Plan) -> Plan:
     """Return the plan with its fingerprint filled in."""
-    return plan.model_copy(update={"fingerprint": _fingerprint(plan.to_data())})
+    rest = plan.model_dump(mode="json", by_alias=True, exclude={*_NOT_PRINTED, *_LONG})
+    members = {**rest, **{name: getattr(plan, name) for name in _LONG}}
+    return plan.model_copy(update={"fingerprint": fingerprint_of(members)})
 
 
 def load_plan(text: str, *, name: str) -> Plan:
@@ -303,7 +330,7 @@ def load_plan(text: str, *, name: str) -> Plan:
         first = e.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(p) for p in first["loc"])
         raise PlanFileError(f"{name} is damaged at {place}: {first['msg']}", remedy=remedy) from e
-    if plan.fingerprint != _fingerprint(data):
+    if plan.fingerprint != fingerprint_of(_printed(data)):
         raise PlanFileError(
             f"{name} was changed after it was written: its fingerprint does not match",
             remedy=remedy,

@@ -8,9 +8,10 @@ there) where that decision is made.
 from __future__ import annotations
 
 from reconciler.ids import Address, split_address
-from reconciler.plan.actions import Action, Deploy, UpdateFromGit
+from reconciler.plan.actions import Deploy, UpdateFromGit
 from reconciler.plan.draft import Draft
 from reconciler.plan.losses import known_items
+from reconciler.plan.steps import Step
 from reconciler.words import count
 
 __all__ = ["MOST_ITEMS", "check_item_limit"]
@@ -25,7 +26,7 @@ def check_item_limit(draft: Draft) -> None:
     Items deleted not long ago count at the service as well, and cannot be seen here.
     Source: fabric-api.md section 8, spec.
     """
-    for action in tuple(draft.actions.values()):
+    for action in draft.actions.values():
         found = _items_after(draft, action)
         if found is not None and found[1] > MOST_ITEMS:
             workspace, items = found
@@ -39,7 +40,7 @@ def check_item_limit(draft: Draft) -> None:
             )
 
 
-def _items_after(draft: Draft, action: Action) -> tuple[Address, int] | None:
+def _items_after(draft: Draft, action: Step) -> tuple[Address, int] | None:
     """Return the workspace that gets items, and how many it has then; None: it gets none."""
     op = action.op
     if isinstance(op, UpdateFromGit):

@@ -129,5 +129,4 @@ def _base(
 def _name(draft: Draft, relation: LiveRelation | None) -> str | None:
     if relation is None:
         return None
-    names = {i: n for n, i in draft.snapshot.visible_workspaces.items()}
-    return names.get(relation.other_id, relation.other_id)
+    return draft.workspace_name(relation.other_id) or relation.other_id

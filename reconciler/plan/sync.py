@@ -65,6 +65,7 @@ def plan_sync(
     # What the workspace keeps in a conflict is a change to commit once the update is done.
     kept = diff.conflicts if direction == "both" and git.sync.conflicts == "PreferWorkspace" else ()
     to_commit = tuple(c for c in (*local, *kept) if _committed(git, c) and not ignores.change(c))
+    chosen = frozenset(to_commit)
     committing = direction in _COMMITS and bool(to_commit)
     # An update takes the whole directory, so it is all or nothing; a commit needs it done.
     updating = direction in _UPDATES and bool(wanted or (committing and incoming))
@@ -84,8 +85,8 @@ def plan_sync(
     if shown:
         _drift(draft, where, "incoming", shown, remote=True, planned=updating)
     # A selective commit settles some of the changes; the others are told apart from them.
-    settled = [c for c in local if committing and c in to_commit]
-    for changes in (settled, [c for c in local if c not in settled]):
+    settled = [c for c in local if committing and c in chosen]
+    for changes in (settled, [c for c in local if not (committing and c in chosen)]):
         if changes:
             _drift(draft, where, "local", changes, remote=False, planned=changes is settled)
     left = [] if updating else [c for c in incoming if ignores.change(c)]

@@ -7,14 +7,14 @@ spec is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.ids import Address, address, address_matches
+from reconciler.ids import Address, address, address_matches, split_address
 from reconciler.live.places import target_of
 from reconciler.plan.graph import closure
 from reconciler.plan.plan import Plan
-from reconciler.spec.models import Estate, GitSpec, PipelineSpec, RepositorySpec, WorkspaceSpec
+from reconciler.spec.models import Estate, GitSpec, PipelineSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
     connection_address,
     pipeline_address,
@@ -81,33 +81,43 @@ class _Links:
     edges: dict[str, list[str]] = field(default_factory=dict)
     open_ended: set[str] = field(default_factory=set)
     _by_reference: dict[str, Address] = field(default_factory=dict)
+    _repositories: dict[tuple[str, str], list[Address]] = field(default_factory=dict)
+    _below: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, estate: Estate) -> _Links:
         links = cls()
         repositories = estate.azure_devops.repositories if estate.azure_devops else ()
         for repository in repositories:
-            links.edges[repository_address(repository)] = []
+            where = links._add(repository_address(repository))
+            key = (repository.project.casefold(), (repository.name or "").casefold())
+            links._repositories.setdefault(key, []).append(where)
         for connection in estate.connections:
-            links.edges[connection_address(connection)] = []
+            links._add(connection_address(connection))
         for workspace in estate.workspaces:
-            where = workspace_address(workspace)
-            links.edges[where] = []
+            where = links._add(workspace_address(workspace))
             for reference in (workspace.name, workspace.id and workspace.id.lower()):
                 if reference:
                     links._by_reference.setdefault(reference, where)
         for pipeline in estate.pipelines:
-            links.edges[pipeline_address(pipeline)] = []
+            links._add(pipeline_address(pipeline))
         for workspace in estate.workspaces:
             if workspace.git is not None:
-                links._add_binding(workspace, workspace.git, repositories)
+                links._add_binding(workspace, workspace.git)
         links._add_branches([(w, w.git) for w in estate.workspaces if w.git is not None])
         links._add_pipelines(estate.pipelines)
         return links
 
-    def _add_binding(
-        self, spec: WorkspaceSpec, git: GitSpec, repositories: Iterable[RepositorySpec]
-    ) -> None:
+    def _add(self, where: Address) -> Address:
+        """Make a resource known, also under everything it lies in."""
+        if where not in self.edges:
+            self.edges[where] = []
+            parts = split_address(where)
+            for n in range(len(parts) + 1):
+                self._below.setdefault(parts[:n], []).append(where)
+        return where
+
+    def _add_binding(self, spec: WorkspaceSpec, git: GitSpec) -> None:
         own = self.edges[workspace_address(spec)]
         credentials = git.credentials
         if credentials is not None and not isinstance(credentials, str):
@@ -115,15 +125,17 @@ class _Links:
             own.extend([connection] if connection in self.edges else [])
         if git.relation is not None:
             own.extend(self._workspace(git.relation.base))
-        for repository in repositories:
-            same = (repository.project.casefold(), (repository.name or "").casefold()) == (
-                (git.project or "").casefold(),
-                git.repository.casefold(),
-            )
-            if git.provider == "AzureDevOps" and same:
-                own.append(repository_address(repository))
-                # A branch or directory that a binding needs is made in the repository.
-                self.edges[repository_address(repository)].append(workspace_address(spec))
+        if git.provider != "AzureDevOps":
+            return
+        if git.create_branch_from is not None or git.create_directory:
+            # What is made in a repository that the spec does not declare is addressed there too.
+            made_in = self._add(address("repositories", git.project or "", git.repository))
+            self.edges[made_in].append(workspace_address(spec))
+        key = ((git.project or "").casefold(), git.repository.casefold())
+        for repository in self._repositories.get(key, ()):
+            own.append(repository)
+            # A branch or directory that a binding needs is made in the repository.
+            self.edges[repository].append(workspace_address(spec))
 
     def _add_branches(self, bound: Sequence[tuple[WorkspaceSpec, GitSpec]]) -> None:
         """Link workspaces on one branch: a commit of one moves the tip for all.
@@ -162,9 +174,18 @@ class _Links:
                 holders.setdefault(wanted.name, []).append(where)
             for deployment in spec.deployments:
                 for named in deployment.depends_on:
-                    own.extend(w for w in self.edges if _touch(w, named))
+                    own.extend(self._touching(named))
         for members in holders.values():
             self._link(members)
+
+    def _touching(self, named: str) -> Iterator[str]:
+        """Return the resources that an address names, lies in or holds."""
+        parts = split_address(named.rstrip("/")) if named else ()
+        yield from self._below.get(parts, ())
+        for n in range(1, len(parts)):
+            around = address(*parts[:n])
+            if around in self.edges:
+                yield around
 
     def _workspace(self, reference: str) -> Iterator[Address]:
         found = self._by_reference.get(reference) or self._by_reference.get(reference.lower())

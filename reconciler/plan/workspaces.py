@@ -18,7 +18,7 @@ from reconciler.plan.actions import (
 )
 from reconciler.plan.draft import Draft, field_changes, roles_of
 from reconciler.plan.plan import DriftEntry
-from reconciler.spec.models import ConnectionSpec, WorkspaceSpec
+from reconciler.spec.models import ConnectionSpec, RoleSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
     connection_address,
     role_address,
@@ -96,7 +96,7 @@ def connection_ready(draft: Draft, name: str, user: Address) -> tuple[Address, l
         return where, made_by
     found = draft.connection(name)
     if found is None:
-        if all(spec.name != name for spec in draft.estate.connections):
+        if not draft.declares_connection(name):
             _missing_connection(draft, name, user)
         return None
     draft.bindings[where] = found.id
@@ -217,7 +217,7 @@ def _plan_missing(
     )
     for role in spec.roles:
         if role.state == "present":
-            _add_role(draft, spec, role_address(spec, role), role.principal.id)
+            _add_role(draft, spec, role_address(spec, role), role)
 
 
 def plan_roles_after_deployment(draft: Draft, made_by_deployment: frozenset[str]) -> None:
@@ -228,7 +228,7 @@ def plan_roles_after_deployment(draft: Draft, made_by_deployment: frozenset[str]
         if missing and spec.name in made_by_deployment and draft.lane_tail(where):
             for role in spec.roles:
                 if role.state == "present":
-                    _add_role(draft, spec, role_address(spec, role), role.principal.id)
+                    _add_role(draft, spec, role_address(spec, role), role)
 
 
 def _plan_existing(draft: Draft, spec: WorkspaceSpec, where: Address, live: LiveWorkspace) -> None:
@@ -312,7 +312,7 @@ def _plan_roles(
                 )
                 _field_drift(draft, at, (change,))
         elif has is None:
-            _add_role(draft, spec, at, principal.id)
+            _add_role(draft, spec, at, role)
             _field_drift(draft, at, (FieldDiff("role", None, role.role),))
         elif has.role != role.role:
             change = FieldDiff("role", has.role, role.role)
@@ -329,8 +329,7 @@ def _plan_roles(
             _field_drift(draft, at, (change,))
 
 
-def _add_role(draft: Draft, spec: WorkspaceSpec, at: Address, principal_id: str) -> None:
-    role = next(r for r in spec.roles if r.principal.id == principal_id)
+def _add_role(draft: Draft, spec: WorkspaceSpec, at: Address, role: RoleSpec) -> None:
     where = workspace_address(spec)
     draft.add(
         AddWorkspaceRole(

@@ -42,7 +42,7 @@ class Part:
 
 def size_of(text: str) -> int:
     """Return the length in UTF-16 units: the larger of the ways in which services count."""
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
 def fit(parts: Sequence[Part], limit: int) -> tuple[str, Counter[str]]:

@@ -19,7 +19,8 @@ from world import SPEC, hostile_run, made_files, write_items
 
 from reconciler import engine
 from reconciler.errors import ReconcilerError
-from reconciler.plan.plan import _fingerprint
+from reconciler.plan.fingerprint import fingerprint_of
+from reconciler.plan.plan import _printed
 from reconciler.render.terminal import escape
 from reconciler.spec.models import Estate
 
@@ -69,7 +70,7 @@ def fuzz_plans(folder: Path, cases: int) -> Tally:
             if isinstance(data, dict) and rng.random() < 0.8:
                 # Somebody who edits a plan with intent brings its fingerprint up to date.
                 with suppress(ValueError):
-                    data["fingerprint"] = _fingerprint(data)
+                    data["fingerprint"] = fingerprint_of(_printed(data))
             target.write_text(json.dumps(data))
         command, *flags = _COMMANDS[number % len(_COMMANDS)]
         words = (command, str(target), *flags)

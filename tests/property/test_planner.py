@@ -407,6 +407,17 @@ def test_plans_are_deterministic_and_come_back_from_their_file(world, target, ex
 
 
 @relaxed
+@given(worlds())
+def test_what_is_planned_without_checking_would_pass_the_check(world):
+    """Every value is of its field's very type, as the strictest reading of the models has it."""
+    plan = make(world)
+    for entry in (*plan.actions, *plan.drift):
+        data = entry.model_dump(by_alias=True)
+        assert entry == type(entry).model_validate(data, strict=True)
+        assert list(data) == list(type(entry)(**data).model_dump(by_alias=True))
+
+
+@relaxed
 @given(worlds(), TARGETS, TARGETS)
 def test_every_dependency_stands_in_an_earlier_wave(world, target, exclude):
     """The executor can walk the waves, and ids are unique."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError
 from reconciler.jsontext import json_text
+from reconciler.plan import fingerprint
+from reconciler.plan import plan as plan_module
+from reconciler.plan.actions import Action
 from reconciler.plan.build import with_diagnostics
 from reconciler.plan.plan import Plan, finish, load_plan
 
@@ -146,3 +150,41 @@ def test_a_plan_file_is_written_as_json_writes_it(text: str) -> None:
     assert f"{json_text(made.to_data())}\n" == written
     assert json.loads(written) == made.to_data()
     assert all(c.isprintable() or c == "\n" for c in written)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 1000])
+@pytest.mark.parametrize("name", ["new", "ä😀\u2028\x7f", "half a pair: \ud800"])
+def test_pieces_are_the_whole(monkeypatch, at_once: int, name: str) -> None:
+    """However many entries are written at once, document and fingerprint are the same."""
+    monkeypatch.setattr(plan_module, "_AT_ONCE", at_once)
+    monkeypatch.setattr(fingerprint, "_AT_ONCE", at_once)
+    one, *others = example().actions
+    one = one.model_copy(
+        update={
+            "reason": one.reason.model_copy(update={"text": name}),
+            "preconditions": {"of": ("a", "tuple"), "at": 1e22, "deep": {"b": 1, "a": [None]}},
+        }
+    )
+    for made in (
+        example(),
+        example().model_copy(update={"actions": (one, *others)}),
+        example().model_copy(update={"actions": (), "drift": ()}),
+    ):
+        finished = finish(made)
+        data = finished.to_data()
+        assert f"{json_text(data)}\n" == "".join(finished.json_pieces()) == finished.to_json()
+        left_out = {"created_at", "requests", "request_reasons", "fingerprint"}
+        kept = {k: v for k, v in data.items() if k not in left_out}
+        text = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        printed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        assert printed == finished.fingerprint
+        assert printed == fingerprint.fingerprint_of(kept)
+
+
+def test_a_copy_of_an_unchecked_action_leaves_the_others_as_they_are() -> None:
+    """What the planner makes without checking shares the names of its fields."""
+    one, other, *_ = example().actions
+    copied = one.model_copy(update={"wave": 7})
+    assert (7, set(Action.model_fields)) == (copied.wave, copied.model_fields_set)
+    assert set(Action.model_fields) == other.model_fields_set
+    assert other == Action.model_validate(other.model_dump())

@@ -165,3 +165,9 @@ def test_a_base_workspace_comes_along():
         workspaces=[{"name": "A", "git": git("f", relation={"base": "B"})}, {"name": "B"}]
     )
     assert {"workspaces/A", "workspaces/B"} == kept(whole, "workspaces/A")
+
+
+def test_what_is_made_in_a_repository_beside_the_spec_is_found_under_its_address() -> None:
+    """Such a repository is only named by the binding that wants something made in it."""
+    whole = estate(workspaces=[{"name": "A", "git": git(createDirectory=True)}, {"name": "B"}])
+    assert {"workspaces/A"} == kept(whole, "repositories")
