@@ -8,7 +8,6 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from reconciler import engine
 from reconciler.cli.common import (
     blocked,
     plan_file_of,
@@ -21,6 +20,17 @@ from reconciler.cli.console import Console
 from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.session import Session
 from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.engine import (  # all now: a run may wait for hours, while another version comes
+    Settings,
+    apply_plan,
+    apply_spec,
+    check_plan_file,
+    estate_of,
+    exit_code_of,
+    locked,
+    make_plan,
+    take_over,
+)
 from reconciler.errors import PlanRefused, UsageError
 from reconciler.execute.events import ApplyResult, Outcome
 from reconciler.journal.write import Journal
@@ -82,11 +92,9 @@ async def _plan_and_apply(
     """
     console = session.console
     target, exclude = tuple(args.target), tuple(args.exclude)
-    async with engine.locked(estate.metadata.name, session.settings) as settings:
+    async with locked(estate.metadata.name, session.settings) as settings:
         journal = await _take_over(estate, settings, session)
-        plan = await engine.make_plan(
-            loaded, settings, target=target, exclude=exclude, patient=True
-        )
+        plan = await make_plan(loaded, settings, target=target, exclude=exclude, patient=True)
         fresh = tell_warnings(loaded.diagnostics, plan, console)
         session.planned(plan, fresh)
         # Who is asked must see what for, however quiet it was meant to be.
@@ -99,7 +107,7 @@ async def _plan_and_apply(
         if not args.auto_approve:
             await _approve(console)
         _leave_a_line(console)
-        result = await engine.apply_spec(
+        result = await apply_spec(
             loaded,
             plan,
             settings,
@@ -134,18 +142,16 @@ def _apply_file(args: Namespace, path: Path, session: Session) -> int:
 
 
 async def _check_and_apply(plan: Plan, session: Session) -> tuple[ApplyResult, Journal]:
-    async with engine.locked(plan.spec.name, session.settings) as settings:
-        journal = await _take_over(engine.estate_of(plan), settings, session)
-        await engine.check_plan_file(plan, settings)
-        result = await engine.apply_plan(
-            plan, settings, listener=session.on_action, journal=journal
-        )
+    async with locked(plan.spec.name, session.settings) as settings:
+        journal = await _take_over(estate_of(plan), settings, session)
+        await check_plan_file(plan, settings)
+        result = await apply_plan(plan, settings, listener=session.on_action, journal=journal)
         return result, journal
 
 
-async def _take_over(estate: Estate, settings: engine.Settings, session: Session) -> Journal:
+async def _take_over(estate: Estate, settings: Settings, session: Session) -> Journal:
     """Wait for what earlier applies left under way, and tell of it."""
-    taken = await engine.take_over(estate, settings)
+    taken = await take_over(estate, settings)
     found = [
         Diagnostic(
             Severity.WARNING,
@@ -192,7 +198,7 @@ def _settled(plan: Plan, reviewed: Plan | None = None) -> int | None:
         return code
     if reviewed is not None:
         check_expected(reviewed, plan)
-    return None if plan.actions else engine.exit_code_of(plan)
+    return None if plan.actions else exit_code_of(plan)
 
 
 async def _approve(console: Console) -> None:

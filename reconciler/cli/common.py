@@ -18,7 +18,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.errors import PlanFileError, ReconcilerError, UsageError
 from reconciler.plan.plan import Allowed, Plan, load_plan
 from reconciler.policies.judge import POLICY_CODES
-from reconciler.render.as_text import render_findings
+from reconciler.render.findings import render_findings
 from reconciler.spec.load import LoadResult, load_spec
 from reconciler.words import count
 
@@ -177,8 +177,11 @@ def read_plan(path: Path) -> Plan:
     return load_plan(text, name=str(path))
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str | Iterable[str]) -> None:
     """Write a file that only this user may read, whole or not at all.
+
+    Args:
+        text: what it will hold, or the pieces of it.
 
     Raises:
         ReconcilerError: it cannot be written; a file that was there before is untouched.
@@ -188,7 +191,7 @@ def write_private(path: Path, text: str) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

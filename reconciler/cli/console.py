@@ -7,17 +7,18 @@ only ends the output.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from reconciler.render.terminal import Paint
 
 __all__ = ["Console", "wants_colour"]
+
+_PART = 65_536
 
 
 def wants_colour(stream: TextIO, *, no_color: bool, environ: Mapping[str, str]) -> bool:
@@ -67,10 +68,15 @@ class Console:
 
     def write(self, text: str) -> None:
         """Write a result; silent once the reader is gone."""
-        if self._deaf or not text:
+        self.write_pieces((text,))
+
+    def write_pieces(self, pieces: Iterable[str]) -> None:
+        """Write a result as it is made; no more of it is made once the reader is gone."""
+        if self._deaf:
             return
         try:
-            self.out.write(text)
+            for part in _in_parts(pieces):
+                self.out.write(part)
             self.out.flush()
         except BrokenPipeError:
             self._deaf = True
@@ -114,8 +120,24 @@ class Console:
         return self.source.readline().rstrip("\r\n")
 
 
+def _in_parts(pieces: Iterable[str]) -> Iterator[str]:
+    """Join pieces until they are worth a system call, which a stream may make for each."""
+    waiting: list[str] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PART:
+            yield "".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield "".join(waiting)
+
+
 def _log_requests() -> None:
     """Log the requests to stderr: method, path, status and time, never bodies or headers."""
+    import logging  # noqa: PLC0415 - only for --verbose
+
     logger = logging.getLogger("reconciler.http")
     if not logger.handlers:
         handler = logging.StreamHandler()

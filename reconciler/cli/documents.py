@@ -1,24 +1,27 @@
 """``--format``: which renderer writes what goes to stdout.
 
-Markdown and HTML are imported when they are asked for: commands start without them.
+Each is imported when it is asked for: commands start without the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic
-from reconciler.plan.plan import Plan
-from reconciler.render.as_json import drift_json, findings_json, plan_json
-from reconciler.render.as_text import render_drift, render_plan
 from reconciler.spec.load import LoadResult
+
+if TYPE_CHECKING:  # the models of a plan, which findings do without
+    from reconciler.plan.plan import Plan
 
 __all__ = ["drift_document", "findings_document", "plan_document"]
 
 
-def plan_document(plan: Plan, form: str, console: Console, fresh: Sequence[Diagnostic] = ()) -> str:
-    """Return a plan in a format.
+def plan_document(
+    plan: Plan, form: str, console: Console, fresh: Sequence[Diagnostic] = ()
+) -> Iterator[str]:
+    """Yield a plan in a format, in pieces: a large one is not held as text as a whole.
 
     Args:
         fresh: findings of the spec that the plan does not hold; a page or comment has them too,
@@ -26,17 +29,20 @@ def plan_document(plan: Plan, form: str, console: Console, fresh: Sequence[Diagn
     """
     match form:
         case "json":
-            return plan_json(plan)
+            yield from plan.json_pieces()
         case "markdown":
             from reconciler.render.as_markdown import plan_markdown  # noqa: PLC0415
 
-            return plan_markdown(plan, fresh)
+            yield plan_markdown(plan, fresh)
         case "html":
             from reconciler.render.as_html import plan_html  # noqa: PLC0415
 
-            return plan_html(plan, fresh)
+            yield plan_html(plan, fresh)
         case _:
-            return render_plan(plan, paint=console.paint, quiet=console.quiet)
+            from reconciler.render.as_text import plan_lines  # noqa: PLC0415
+
+            for line in plan_lines(plan, paint=console.paint, quiet=console.quiet):
+                yield f"{line}\n"
 
 
 def drift_document(
@@ -45,6 +51,8 @@ def drift_document(
     """Return drift in a format; ``fresh`` as for a plan."""
     match form:
         case "json":
+            from reconciler.render.as_json import drift_json  # noqa: PLC0415
+
             return drift_json(plan)
         case "markdown":
             from reconciler.render.as_markdown import drift_markdown  # noqa: PLC0415
@@ -55,6 +63,8 @@ def drift_document(
 
             return drift_html(plan, fresh)
         case _:
+            from reconciler.render.as_text import render_drift  # noqa: PLC0415
+
             return render_drift(plan, paint=console.paint, quiet=console.quiet)
 
 
@@ -71,4 +81,6 @@ def findings_document(loaded: LoadResult, form: str) -> str:
 
             return findings_html(loaded.diagnostics)
         case _:
+            from reconciler.render.as_json import findings_json  # noqa: PLC0415
+
             return findings_json(loaded.diagnostics)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic
 from reconciler.errors import ReconcilerError
-from reconciler.plan.plan import PlanDiagnostic
-from reconciler.render.as_text import MOST_FINDINGS
+from reconciler.render.findings import MOST_FINDINGS
 from reconciler.words import count
+
+if TYPE_CHECKING:  # the models of a plan; a spec has none
+    from reconciler.plan.plan import PlanDiagnostic
 
 __all__ = ["tell_where_all_are"]
 

@@ -76,7 +76,7 @@ def _fail(error: ReconcilerError) -> int:
     """Show an error with its findings, if it has any, and return its exit code."""
     if isinstance(error, (SpecError, PlanError)) and error.diagnostics:
         # Findings need the renderer, which costs start-up time that other errors do not.
-        from reconciler.render.as_text import render_findings  # noqa: PLC0415
+        from reconciler.render.findings import render_findings  # noqa: PLC0415
 
         sys.stderr.write(render_findings(error.diagnostics) + "\n")
     sys.stderr.write(f"error: {_safe(error.message)}\n")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.errors import UsageError
-from reconciler.live.checkout import MergeRequest
+
+if TYPE_CHECKING:  # only a preview looks at a checkout
+    from reconciler.live.checkout import MergeRequest
 
 __all__ = ["merge_request_of"]
 
@@ -41,4 +44,6 @@ def merge_request_of(args: Namespace, environ: Mapping[str, str]) -> MergeReques
             "argument --merge-preview: no branch is named to merge into",
             remedy=f"add --merge-into BRANCH; in CI {' or '.join(_TARGETS)} tells it",
         )
+    from reconciler.live.checkout import MergeRequest  # noqa: PLC0415 - only for a preview
+
     return MergeRequest(revision, branch, Path.cwd())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 
 from reconciler._version import __version__
 from reconciler.errors import UsageError
@@ -61,6 +63,22 @@ exit codes:
 """
 
 
+class _Help(argparse.HelpFormatter):
+    """A formatter that measures the terminal itself.
+
+    argparse makes one for every argument that is added, and asks shutil, which loads every
+    compression library.
+    """
+
+    @override
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _HelpAsWritten(_Help, argparse.RawDescriptionHelpFormatter):
+    """The same, keeping the lines of descriptions as they are."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises instead of exiting with 2, which would read as "changes found"."""
 
@@ -85,8 +103,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         UsageError: it makes no sense; the message names the argument.
         SystemExit: with 0, after ``--help`` or ``--version`` was answered.
     """
-    parser = build_parser()
-    args, rest = parser.parse_known_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    parser = build_parser(words)
+    args, rest = parser.parse_known_args(words)
     flags = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"]
     if not flags and hasattr(args, "paths"):
         # argparse takes one run of files; people also name some after a flag.
@@ -103,39 +122,52 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     raise UsageError(message, remedy=f"run: {command.prog} --help")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
+def build_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Build the parser of all commands.
+
+    Args:
+        words: what will be parsed. Only the commands named among them get their arguments: those
+            of all commands take longer than anything else that ``--help`` does. None for all.
+    """
     parser = _Parser(
         prog="reconciler",
         description="Declarative GitOps for Microsoft Fabric and Azure DevOps.",
         epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpAsWritten,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"reconciler {__version__}")
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, dest="command", parser_class=_Parser
     )
-
-    def command(name: str, help_: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
-        sub.set_defaults(module=f"reconciler.cli.{name.replace('-', '_')}", parser=sub)
-        return sub
-
-    _validate(command("validate", "Check a spec: schema and references, offline."))
-    _plan(command("plan", "Read the live state and show what an apply would do."))
-    _apply(command("apply", "Carry out a plan: of a spec, after approval, or of a plan file."))
-    _drift(command("drift", "Tell how live differs from the spec; reads only."))
-    _show(command("show", "Show a plan file again."))
-    _graph(command("graph", "Print the graph of a plan: what waits for what."))
-    _runs(command("runs", "List the journals of past applies, or show one run or operation."))
-    _schema(command("schema", "Print the JSON Schema of a spec, or of what the commands write."))
-    _adopt(command("adopt", "Write the spec of what is live; planning it gives no changes."))
-    _init(command("init", "Write a starter spec and the CI files around it."))
-    _force_unlock(command("force-unlock", "Remove a lock left behind, after saying whose it is."))
-    _emulator(command("emulator", "Run the local emulator of Fabric and Azure DevOps."))
-    _output(command("demo", "Play the whole story on the emulator, in under a minute."))
+    for name, (help_, add_arguments) in _COMMANDS.items():
+        is_named = words is None or name in words
+        sub = commands.add_parser(
+            name,
+            help=help_,
+            description=help_,
+            formatter_class=_Help,
+            add_help=is_named,
+            allow_abbrev=False,
+        )
+        if is_named:
+            sub.set_defaults(module=f"reconciler.cli.{name.replace('-', '_')}", parser=sub)
+            add_arguments(sub)
     return parser
+
+
+def _columns() -> int:
+    """Return the width of the terminal as shutil does: ``COLUMNS``, the terminal, or else 80."""
+    try:
+        columns = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        columns = 0
+    if columns <= 0 and sys.__stdout__ is not None:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns
+        except (ValueError, OSError):  # closed, detached, or no terminal
+            columns = 0
+    return columns or 80
 
 
 def _validate(sub: argparse.ArgumentParser) -> None:
@@ -538,6 +570,23 @@ def _output(sub: argparse.ArgumentParser) -> None:
     amount = group.add_mutually_exclusive_group()
     amount.add_argument("--quiet", action="store_true", help="only errors and the last line")
     amount.add_argument("--verbose", action="store_true", help="log every request on stderr")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "validate": ("Check a spec: schema and references, offline.", _validate),
+    "plan": ("Read the live state and show what an apply would do.", _plan),
+    "apply": ("Carry out a plan: of a spec, after approval, or of a plan file.", _apply),
+    "drift": ("Tell how live differs from the spec; reads only.", _drift),
+    "show": ("Show a plan file again.", _show),
+    "graph": ("Print the graph of a plan: what waits for what.", _graph),
+    "runs": ("List the journals of past applies, or show one run or operation.", _runs),
+    "schema": ("Print the JSON Schema of a spec, or of what the commands write.", _schema),
+    "adopt": ("Write the spec of what is live; planning it gives no changes.", _adopt),
+    "init": ("Write a starter spec and the CI files around it.", _init),
+    "force-unlock": ("Remove a lock left behind, after saying whose it is.", _force_unlock),
+    "emulator": ("Run the local emulator of Fabric and Azure DevOps.", _emulator),
+    "demo": ("Play the whole story on the emulator, in under a minute.", _output),
+}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler import engine
 from reconciler.cli.common import (
@@ -19,11 +20,12 @@ from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.cli.merge import merge_request_of
 from reconciler.cli.session import Session
 from reconciler.errors import UsageError
-from reconciler.live.checkout import MergeRequest
 from reconciler.plan.plan import Plan
 from reconciler.plan.requests import explained
-from reconciler.render.as_json import plan_json
 from reconciler.render.terminal import escape
+
+if TYPE_CHECKING:  # only a preview looks at a checkout
+    from reconciler.live.checkout import MergeRequest
 
 __all__ = ["exit_code", "run"]
 
@@ -57,11 +59,11 @@ def _plan(args: Namespace, session: Session, merge: MergeRequest | None) -> int:
         plan = plan.model_copy(update={"request_reasons": explained(plan.requests)})
     fresh = tell_warnings(loaded.diagnostics, plan, console)
     session.planned(plan, fresh)
-    console.write(plan_document(plan, form, console, fresh))
+    console.write_pieces(plan_document(plan, form, console, fresh))
     if form == "text":
         tell_where_all_are((*fresh, *plan.diagnostics), console)
     if args.out is not None:
-        write_private(args.out, plan_json(plan))
+        write_private(args.out, plan.json_pieces())
         # A format other than text promises one document on stdout and nothing else.
         (console.write if form == "text" else console.complain)(_saved(args.out, plan))
     return exit_code(plan, detailed=args.detailed_exitcode)

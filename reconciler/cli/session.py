@@ -25,7 +25,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.errors import UsageError
 from reconciler.execute.events import ActionFinished, ApplyResult, Event
 from reconciler.plan.plan import Plan
-from reconciler.render.as_text import render_findings
+from reconciler.render.findings import render_findings
 from reconciler.render.terminal import escape
 from reconciler.spec.load import LoadResult
 

@@ -16,7 +16,7 @@ def run(args: Namespace) -> int:
     """Show a plan file."""
     console = Console.of(args)
     plan = read_plan(args.file)
-    console.write(plan_document(plan, args.format, console))
+    console.write_pieces(plan_document(plan, args.format, console))
     if args.format == "text":
         tell_where_all_are(plan.diagnostics, console)
     return 0

@@ -8,7 +8,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.documents import findings_document
 from reconciler.cli.findings_file import tell_where_all_are
 from reconciler.diagnostics import Severity
-from reconciler.render.as_text import render_findings, render_valid
+from reconciler.render.findings import render_findings, render_valid
 from reconciler.spec.load import load_spec
 
 __all__ = ["run"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from reconciler.journal.records import (
     RunRecord,
     RunResult,
 )
+from reconciler.journal.runids import new_run_id
 
 __all__ = ["FileJournal", "Journal", "NoJournal", "estate_folder", "keep_out_of_git", "new_run_id"]
 
@@ -32,11 +32,6 @@ _log = logging.getLogger(__name__)
 _OWN = 0o700
 _OWN_FILE = 0o600
 _OURS = ".reconciler"
-
-
-def new_run_id() -> str:
-    """Return an id for a run: 12 hexadecimal digits, random."""
-    return secrets.token_hex(6)
 
 
 def estate_folder(directory: Path, estate: str) -> Path:

@@ -25,14 +25,13 @@ from reconciler.render.facts import (
     refusal,
     value_text,
 )
+from reconciler.render.findings import Finding, findings_of
 from reconciler.render.graph import build_graph
 from reconciler.render.html_page import page
 from reconciler.render.html_text import Html, element
 from reconciler.render.view import (
-    Finding,
     differences,
     drift_counts,
-    findings_of,
     left_alone,
     unreadable,
     waits_for,

@@ -27,13 +27,12 @@ from reconciler.render.facts import (
     refusal,
     value_text,
 )
+from reconciler.render.findings import Finding, findings_of
 from reconciler.render.fit import Part, Piece, fit
 from reconciler.render.graph import build_graph, to_mermaid
 from reconciler.render.markdown_text import code, prose
 from reconciler.render.view import (
-    Finding,
     differences,
-    findings_of,
     left_alone,
     unreadable,
     waits_for,

@@ -7,10 +7,10 @@ escaped here, at the sink.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
 
-from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.plan.actions import Action, FieldChange, ItemChange, Verb, verb_of
-from reconciler.plan.plan import DriftEntry, Plan, PlanDiagnostic
+from reconciler.plan.plan import DriftEntry, Plan
 from reconciler.render.facts import (
     KNOWN_LATER,
     after_text,
@@ -23,11 +23,15 @@ from reconciler.render.facts import (
     refusal,
     value_text,
 )
+from reconciler.render.findings import (
+    MOST_FINDINGS,
+    findings_lines,
+    render_findings,
+    render_valid,
+)
 from reconciler.render.terminal import PLAIN, Paint, escape
 from reconciler.render.view import (
-    Finding,
     differences,
-    findings_of,
     left_alone,
     unreadable,
     waits_for,
@@ -37,6 +41,7 @@ from reconciler.render.words import SYMBOLS, count, phrase
 
 __all__ = [
     "MOST_FINDINGS",
+    "plan_lines",
     "render_difference",
     "render_drift",
     "render_findings",
@@ -45,43 +50,43 @@ __all__ = [
     "render_valid",
 ]
 
-MOST_FINDINGS = 50
-"""Findings that text shows; what writes it also says where all of them are."""
-
 _MOST_ITEMS = 20
 _MANY_REQUESTS = 100
-_FIRST_APIS = 4
+_WIDTH = 100
 
 
 def render_plan(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
-    """Return the plan as text, ending in its summary line.
+    """Return the plan as text, as ``plan_lines`` yields it."""
+    return "".join(f"{line}\n" for line in plan_lines(plan, paint=paint, quiet=quiet))
+
+
+def plan_lines(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> Iterator[str]:
+    """Yield the plan as lines of text, ending in its summary line.
 
     Args:
         quiet: only errors, what could not be read, that it is a preview, and the last line.
     """
-    out: list[str] = []
     note = preview_note(plan)
     if note:
-        out += [paint.yellow(escape(note)), ""]
+        yield from (paint.yellow(escape(note)), "")
     if not quiet:
-        out += _actions(plan, paint)
-        out += _section(
+        yield from _actions(plan, paint)
+        yield from _section(
             "Differences that are reported and left alone",
-            [line for d in left_alone(plan) for line in render_difference(d, paint)],
+            (line for d in left_alone(plan) for line in render_difference(d, paint)),
             paint,
         )
-        held = [
+        held = (
             line
             for h in plan.held
             for line in (f"  · {escape(h.address)}: {escape(h.text)}", *_items(h.items, paint))
-        ]
-        out += _section("Held back", held, paint)
-    out += _section("Could not be read; nothing is planned on top of it", _unknown(plan), paint)
-    out += _findings(findings_of(plan.diagnostics), paint, errors_only=quiet)
+        )
+        yield from _section("Held back", held, paint)
+    yield from _section("Could not be read; nothing is planned on top of it", _unknown(plan), paint)
+    yield from findings_lines(plan.diagnostics, paint, errors_only=quiet)
     if not quiet:
-        out += _footnotes(plan, paint)
-    out += _last_lines(plan, paint)
-    return "\n".join(out) + "\n"
+        yield from _footnotes(plan, paint)
+    yield from _last_lines(plan, paint)
 
 
 def render_drift(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> str:
@@ -94,27 +99,11 @@ def render_drift(plan: Plan, *, paint: Paint = PLAIN, quiet: bool = False) -> st
             out += render_difference(entry, paint, fate=True)
         out.append("")
     out += _section("Could not be read; its drift is not known", _unknown(plan), paint)
-    out += _findings(findings_of(plan.diagnostics), paint, errors_only=quiet)
+    out += findings_lines(plan.diagnostics, paint, errors_only=quiet)
     if not quiet:
         out += _requests(plan, paint)
     out.append(paint.bold(escape(drift_answer(plan))))
     return "\n".join(out) + "\n"
-
-
-def render_findings(
-    found: Iterable[Diagnostic | PlanDiagnostic], *, paint: Paint = PLAIN, errors_only: bool = False
-) -> str:
-    """Return findings as text, errors last; ``""`` when there are none."""
-    lines = _findings(findings_of(found), paint, errors_only=errors_only)
-    return "\n".join(lines[:-1]) + "\n" if lines else ""
-
-
-def render_valid(name: str, files: Sequence[str], warnings: int, *, paint: Paint = PLAIN) -> str:
-    """Return the line that says a spec is valid."""
-    noted = f", {count(warnings, 'warning')}" if warnings else ""
-    return (
-        paint.bold(f"The spec {escape(name)} is valid ({count(len(files), 'file')}{noted}).") + "\n"
-    )
 
 
 def render_difference(entry: DriftEntry, paint: Paint, *, fate: bool = False) -> list[str]:
@@ -131,7 +120,7 @@ def render_difference(entry: DriftEntry, paint: Paint, *, fate: bool = False) ->
 
 def render_unknown(plan: Plan, paint: Paint = PLAIN) -> list[str]:
     """Return what could not be read as a section of lines; empty when all was read."""
-    return _section("Could not be read", _unknown(plan), paint)
+    return [*_section("Could not be read", _unknown(plan), paint)]
 
 
 def _actions(plan: Plan, paint: Paint) -> Iterator[str]:
@@ -191,31 +180,16 @@ def _unknown(plan: Plan) -> list[str]:
     return lines
 
 
-def _section(title: str, lines: Sequence[str], paint: Paint) -> list[str]:
-    return [paint.bold(title), *lines, ""] if lines else []
-
-
-def _findings(found: Iterable[Finding], paint: Paint, *, errors_only: bool) -> list[str]:
-    """Return findings as lines, each followed by an empty one; errors before all else."""
-    lines: list[str] = []
-    listed = [f for f in found if not errors_only or f.severity is Severity.ERROR]
-    errors = [f for f in listed if f.severity is Severity.ERROR]
-    warnings = [f for f in listed if f.severity is not Severity.ERROR]
-    shown = [*warnings[: max(MOST_FINDINGS - len(errors), 0)], *errors[:MOST_FINDINGS]]
-    for finding in shown:
-        stops = finding.severity is Severity.ERROR
-        label = (paint.red if stops else paint.yellow)(f"{finding.severity.value}:")
-        lines.append(f"{label} {escape(finding.summary)}")
-        if finding.place:
-            lines.append(f"  --> {escape(finding.place)}")
-        lines += [f"  {escape(line)}" for line in finding.detail.splitlines()]
-        lines.append("")
-    if len(listed) > len(shown):
-        more_errors = max(len(errors) - MOST_FINDINGS, 0)
-        more_warnings = len(listed) - len(shown) - more_errors
-        more = ((more_errors, "more error"), (more_warnings, "more warning"))
-        lines += [f"… and {' and '.join(count(n, noun) for n, noun in more if n)}", ""]
-    return lines
+def _section(title: str, lines: Iterable[str], paint: Paint) -> Iterator[str]:
+    """Yield lines under a title; nothing where there are none."""
+    empty = True
+    for line in lines:
+        if empty:
+            yield paint.bold(title)
+            empty = False
+        yield line
+    if not empty:
+        yield ""
 
 
 def _footnotes(plan: Plan, paint: Paint) -> Iterator[str]:
@@ -233,23 +207,18 @@ def _requests(plan: Plan, paint: Paint) -> Iterator[str]:
     if not made:
         return
     if not plan.request_reasons:
-        yield paint.dim(f"Read with {count(made, 'request')}{_by_api(plan.requests, made)}.")
+        # A number and its API stay on one line.
+        each = ", ".join(f"{n:,}\u00a0{escape(api)}" for api, n in _most_first(plan.requests))
+        why = "; --explain-requests says why" if made >= _MANY_REQUESTS else ""
+        told = f"Read with {count(made, 'request')}: {each}{why}."
+        for line in wrap(told, _WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+            yield paint.dim(line.replace("\u00a0", " "))
         return
     yield f"Read with {count(made, 'request')}; those that were repeated count again:"
     width = max(len(api) for api in plan.requests)
     for api, n in _most_first(plan.requests):
         why = plan.request_reasons.get(api, "")
         yield f"  {n:>7,}  {escape(api):<{width}}  {paint.dim(escape(why))}"
-
-
-def _by_api(requests: Mapping[str, int], made: int) -> str:
-    """Say which APIs were asked most, where it is more than a glance would take in."""
-    if made < _MANY_REQUESTS:
-        return ""
-    first = _most_first(requests)[:_FIRST_APIS]
-    rest = made - sum(n for _, n in first)
-    each = [f"{n:,} {escape(api)}" for api, n in first] + ([f"{rest:,} others"] if rest else [])
-    return f": {', '.join(each)}; --explain-requests says why"
 
 
 def _most_first(requests: Mapping[str, int]) -> list[tuple[str, int]]:

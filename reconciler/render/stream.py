@@ -19,8 +19,8 @@ from reconciler.plan.actions import Action, Reason, Verb, verb_of
 from reconciler.plan.plan import Plan
 from reconciler.render.as_json import DriftSummary, FindingEntry, drift_summary
 from reconciler.render.facts import plan_answer, preview_note, refusal
+from reconciler.render.findings import finding_of
 from reconciler.render.terminal import escape
-from reconciler.render.view import finding_of
 from reconciler.render.words import phrase
 
 __all__ = [

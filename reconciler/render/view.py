@@ -1,66 +1,29 @@
 """What every renderer needs to know of a plan, free of layout.
 
-Which differences stay, what an action waits for, where a finding points: questions whose answers
-must not differ between text, JSON and whatever format comes next.
+Which differences stay, what an action waits for: questions whose answers must not differ between
+text, JSON and whatever format comes next.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import groupby
 
-from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.diagnostics import Severity
 from reconciler.plan.actions import Action
-from reconciler.plan.plan import DriftEntry, Plan, PlanDiagnostic, UnknownEntry
+from reconciler.plan.plan import DriftEntry, Plan, UnknownEntry
+from reconciler.render.findings import findings_of
 
 __all__ = [
-    "Finding",
     "differences",
     "drift_counts",
     "errors_in",
-    "finding_of",
-    "findings_of",
     "left_alone",
     "unreadable",
     "waits_for",
     "waves",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A diagnostic, with its place as people write it; ``place`` is empty when it has none."""
-
-    severity: Severity
-    code: str
-    summary: str
-    detail: str
-    place: str
-
-
-def finding_of(found: Diagnostic | PlanDiagnostic) -> Finding:
-    """Return a diagnostic of either form as a finding."""
-    if isinstance(found, Diagnostic):
-        span = found.span
-        file, line, column = (span.file, span.line, span.column) if span else (None, None, None)
-        severity = found.severity
-    else:
-        file, line, column = found.file, found.line, found.column
-        # A newer minor version may know more severities; what is no warning must stop a reader.
-        severity = Severity.WARNING if found.severity == "warning" else Severity.ERROR
-    place = ":".join(str(part) for part in (file, line, column) if part is not None)
-    inner = found.path or found.address or ""
-    if place and inner:
-        place = f"{place} ({inner})"
-    return Finding(severity, found.code, found.summary, found.detail, place or inner)
-
-
-def findings_of(found: Iterable[Diagnostic | PlanDiagnostic]) -> tuple[Finding, ...]:
-    """Return the findings, warnings first: what stops is nearest to the last line."""
-    listed = [finding_of(d) for d in found]
-    return tuple(sorted(listed, key=lambda f: f.severity is Severity.ERROR))
 
 
 def errors_in(plan: Plan) -> int:

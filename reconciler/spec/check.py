@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.ids import Address, split_address
-from reconciler.spec.findings import Finding, Locate, hint
+from reconciler.spec.findings import Finding, Hints, Locate, hint
 from reconciler.spec.models import (
     DeploymentSpec,
     Estate,
@@ -23,11 +23,10 @@ from reconciler.spec.models import (
 )
 from reconciler.spec.places import Path, path_text
 from reconciler.spec.resolve import (
+    Declared,
     addresses,
     connection_address,
     deployment_address,
-    find_connection,
-    find_workspace,
     git_address,
     pipeline_address,
     remote_key,
@@ -55,6 +54,7 @@ def check_findings(estate: Estate, locate: Locate) -> Iterator[Finding]:
 
     ``locate`` is needed even so: a name that is given twice is reported with both places.
     """
+    declared = Declared(estate)
     yield from _names(estate, locate)
     yield from _repositories(estate)
     yield from _connections(estate)
@@ -62,9 +62,9 @@ def check_findings(estate: Estate, locate: Locate) -> Iterator[Finding]:
         path: Path = ("workspaces", index)
         yield from _workspace(workspace, path)
         if workspace.git is not None and workspace.state == "present":
-            yield from _git(estate, workspace, workspace.git, (*path, "git"))
+            yield from _git(declared, workspace, workspace.git, (*path, "git"))
     yield from _commit_targets(estate, locate)
-    yield from _stage_workspaces(estate, locate)
+    yield from _stage_workspaces(estate, declared, locate)
     for index, pipeline in enumerate(estate.pipelines):
         yield from _pipeline(pipeline, ("pipelines", index))
         yield from _deployments(pipeline, ("pipelines", index))
@@ -238,7 +238,9 @@ def _reserved(path: Path, where: Address) -> Finding:
     )
 
 
-def _git(estate: Estate, workspace: WorkspaceSpec, git: GitSpec, path: Path) -> Iterator[Finding]:
+def _git(
+    declared: Declared, workspace: WorkspaceSpec, git: GitSpec, path: Path
+) -> Iterator[Finding]:
     where = git_address(workspace)
     if git.provider == "AzureDevOps" and git.organization is None:
         yield Finding(
@@ -250,7 +252,7 @@ def _git(estate: Estate, workspace: WorkspaceSpec, git: GitSpec, path: Path) -> 
             where,
         )
     if git.credentials is not None and not isinstance(git.credentials, str):
-        connection = find_connection(estate, git.credentials.connection)
+        connection = declared.connection(git.credentials.connection)
         wanted = f"{git.provider}SourceControl"
         if connection is not None and connection.type != wanted:
             yield Finding(
@@ -262,11 +264,11 @@ def _git(estate: Estate, workspace: WorkspaceSpec, git: GitSpec, path: Path) -> 
                 where,
             )
     if git.relation is not None and git.state == "present":
-        yield from _relation(estate, workspace, git, (*path, "relation", "base"))
+        yield from _relation(declared, workspace, git, (*path, "relation", "base"))
 
 
 def _relation(
-    estate: Estate, workspace: WorkspaceSpec, git: GitSpec, path: Path
+    declared: Declared, workspace: WorkspaceSpec, git: GitSpec, path: Path
 ) -> Iterator[Finding]:
     """Check a branched-out workspace against its base, as far as the spec declares it.
 
@@ -274,7 +276,7 @@ def _relation(
     differ in the branch; a base is no branch itself.
     """
     where = git_address(workspace)
-    base = find_workspace(estate, git.relation.base) if git.relation else None
+    base = declared.workspace(git.relation.base) if git.relation else None
     if base is None:
         return
     if base is workspace:
@@ -325,7 +327,7 @@ def _commit_targets(estate: Estate, locate: Locate) -> Iterator[Finding]:
             )
 
 
-def _stage_workspaces(estate: Estate, locate: Locate) -> Iterator[Finding]:
+def _stage_workspaces(estate: Estate, declared: Declared, locate: Locate) -> Iterator[Finding]:
     """Check what stages say about workspaces.
 
     Source: fabric-api.md section 7.1, docs: a workspace is in one stage only.
@@ -340,8 +342,8 @@ def _stage_workspaces(estate: Estate, locate: Locate) -> Iterator[Finding]:
                 continue
             path: Path = ("pipelines", i, "stages", j, "workspace")
             where = stage_address(pipeline, stage)
-            declared = find_workspace(estate, assigned.name)
-            key = str(workspace_address(declared)) if declared else f"live {assigned.name}"
+            meant = declared.workspace(assigned.name)
+            key = str(workspace_address(meant)) if meant else f"live {assigned.name}"
             first = seen.setdefault(key, path)
             if first != path:
                 yield Finding(
@@ -352,7 +354,7 @@ def _stage_workspaces(estate: Estate, locate: Locate) -> Iterator[Finding]:
                     "A workspace can be in one stage of one pipeline only.",
                     where,
                 )
-            yield from _declared_stage_workspace(declared, assigned, path, where)
+            yield from _declared_stage_workspace(meant, assigned, path, where)
 
 
 def _declared_stage_workspace(
@@ -435,6 +437,7 @@ def _deployments(pipeline: PipelineSpec, path: Path) -> Iterator[Finding]:
 
 def _dependencies(estate: Estate) -> Iterator[Finding]:
     known = {str(a) for a in addresses(estate)}
+    hints = Hints()
     graph: dict[str, set[str]] = {}
     places: dict[str, Path] = {}
     for i, pipeline in enumerate(estate.pipelines):
@@ -450,7 +453,8 @@ def _dependencies(estate: Estate) -> Iterator[Finding]:
                 yield Finding(
                     (*path, "dependsOn", k),
                     "unknown_reference",
-                    f'Nothing in the spec has the address "{target[:120]}"' + hint(target, known),
+                    f'Nothing in the spec has the address "{target[:120]}"'
+                    + hints.hint(target, known),
                     "An address looks like pipelines/Sales/deployments/Development:Test.",
                     Address(where),
                 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.spec.places import Path, path_text
 
-__all__ = ["Finding", "Locate", "close_match", "hint", "is_secret_path"]
+__all__ = ["Finding", "Hints", "Locate", "close_match", "hint", "is_secret_path"]
 
 Locate = Callable[[Path], SourceSpan | None]
 
@@ -21,6 +21,7 @@ _SECRETS: frozenset[Path] = frozenset(
     }
 )
 _MAX_COMPARED = 1000  # comparing is slow, and a long spec may hold many misspelt words
+_MAX_COMPARED_IN_ALL = 100_000  # two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,10 @@ def is_secret_path(path: Path) -> bool:
 
 def close_match(word: str, known: Iterable[str]) -> str | None:
     """Return the known word a person most likely meant, ignoring case; None among too many."""
-    by_lower = {k.lower(): k for k in sorted(known)}
-    if len(by_lower) > _MAX_COMPARED:
+    words = list(known)
+    if len(words) > _MAX_COMPARED:
         return None
+    by_lower = {k.lower(): k for k in sorted(words)}
     found = difflib.get_close_matches(word.lower()[:100], by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 
@@ -71,3 +73,20 @@ def hint(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean "X"?``, or a full stop when nothing is close."""
     match = close_match(word, known)
     return f'; did you mean "{match}"?' if match else "."
+
+
+class Hints:
+    """Hints for the words of one spec, until comparing them has taken long enough.
+
+    Where thousands of words are wrong, what the first hundred were meant to be is enough.
+    """
+
+    def __init__(self) -> None:
+        self._left = _MAX_COMPARED_IN_ALL
+
+    def hint(self, word: str, known: Collection[str]) -> str:
+        """Return what :func:`hint` does, or a full stop when there were too many before."""
+        if self._left <= 0:
+            return "."
+        self._left -= len(known) if len(known) <= _MAX_COMPARED else 0
+        return hint(word, known)

@@ -25,12 +25,12 @@ from reconciler.spec.models import (
 )
 
 __all__ = [
+    "Declared",
     "addresses",
     "connection_address",
     "deployment_address",
     "deployment_workspaces",
     "find_connection",
-    "find_workspace",
     "git_address",
     "pipeline_address",
     "remote_key",
@@ -125,13 +125,21 @@ def stage_workspace(stage: StageSpec) -> StageWorkspace | None:
     return stage.workspace
 
 
-def find_workspace(estate: Estate, reference: str) -> WorkspaceSpec | None:
-    """Return the workspace of the spec that a name or id means, if it is declared there."""
-    for spec in estate.workspaces:
-        if spec.name == reference:
-            return spec
-    lower = reference.lower()
-    return next((w for w in estate.workspaces if w.id and w.id.lower() == lower), None)
+class Declared:
+    """What the names and ids in an estate mean; of those given twice, the first."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._connections = {c.name: c for c in reversed(estate.connections)}
+        self._by_name = {w.name: w for w in reversed(estate.workspaces) if w.name is not None}
+        self._by_id = {w.id.lower(): w for w in reversed(estate.workspaces) if w.id}
+
+    def workspace(self, reference: str) -> WorkspaceSpec | None:
+        """Return the workspace that a name or id means, if the spec declares it."""
+        return self._by_name.get(reference) or self._by_id.get(reference.lower())
+
+    def connection(self, name: str) -> ConnectionSpec | None:
+        """Return the connection that a name means, if the spec declares it."""
+        return self._connections.get(name)
 
 
 def find_connection(estate: Estate, reference: str) -> ConnectionSpec | None:

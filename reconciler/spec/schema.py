@@ -3,7 +3,9 @@
 What is published in ``schemas/spec.schema.json`` is what validation runs: the models are the
 only source of both. Editors read the published text, which knows both kinds of file;
 :func:`compiled_schema` is its estate with references resolved and annotations left out, which
-validates faster. Overlays are validated as part of the estate they are laid over.
+validates faster. Overlays are validated as part of the estate they are laid over. What is
+compiled is kept in a file beside this one: making it at every start takes longer than reading a
+spec. ``make schema`` writes it, and a test compares.
 
 An overlay's objects are those of an estate of which nothing is required but what names them.
 """
@@ -12,14 +14,23 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from reconciler.spec.model_base import NAME_OR_ID
 from reconciler.spec.models import Estate
 
-__all__ = ["DIALECT", "build_schema", "compiled_schema", "schema_text", "to_text"]
+__all__ = [
+    "DIALECT",
+    "build_schema",
+    "compiled_schema",
+    "compiled_text",
+    "schema_text",
+    "to_text",
+]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_COMPILED = Path(__file__).with_name("compiled.schema.json")
 _ID = "urn:fabric-reconciler:spec:v1"
 _ANNOTATIONS = frozenset({"$id", "$schema", "$defs", "title", "description", "default", "examples"})
 _ORDER = (
@@ -166,6 +177,16 @@ def to_text(schema: dict[str, Any]) -> str:
 @lru_cache(maxsize=1)
 def compiled_schema() -> dict[str, Any]:
     """Return an estate's schema, references resolved, annotations dropped; do not modify it."""
+    schema: dict[str, Any] = json.loads(_COMPILED.read_text(encoding="utf-8"))
+    return schema
+
+
+def compiled_text() -> str:
+    """Return what the file of :func:`compiled_schema` holds, made from the models."""
+    return json.dumps(_compile(), indent=1, ensure_ascii=True) + "\n"
+
+
+def _compile() -> dict[str, Any]:
     schema, definitions = _estate_schema()
     done: dict[str, Any] = {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.diagnostics import SourceSpan
-from reconciler.spec.findings import Finding, hint, is_secret_path
+from reconciler.spec.findings import Finding, Hints, is_secret_path
 from reconciler.spec.places import Path
 
 __all__ = ["GivenValue", "Substitution", "substitute"]
@@ -75,6 +75,7 @@ class _Substituter:
         self.name: Any = _NOTHING
         self.findings: list[Finding] = []
         self.unresolved: set[Path] = set()
+        self.hints = Hints()
 
     def read_variables(
         self, declared: object, given: Mapping[str, str], from_files: Mapping[str, GivenValue]
@@ -88,7 +89,7 @@ class _Substituter:
                     ("variables",),
                     "unknown_variable",
                     f'The spec declares no variable "{name[:60]}", which --var gives'
-                    + hint(name, self.declared),
+                    + self.hints.hint(name, self.declared),
                     "Declare it under variables, or remove the flag.",
                 )
         for name, entry in variables.items():
@@ -183,7 +184,8 @@ class _Substituter:
                 self._report(
                     path,
                     "unknown_variable",
-                    f'The spec declares no variable "{name[:60]}"' + hint(name, self.declared),
+                    f'The spec declares no variable "{name[:60]}"'
+                    + self.hints.hint(name, self.declared),
                     "Declare it under variables.",
                 )
             return _NOTHING  # declared without a usable value: reported where it is declared

@@ -98,22 +98,22 @@ def test_a_plan_with_errors_never_ends_in_no_changes():
     assert "This plan cannot be applied: 2 errors are reported above." == last_line(text)
 
 
-def test_many_requests_are_told_by_api_and_few_only_counted():
-    """Guards the request budget in text: it is seen where it matters."""
-    few = plan(requests={"git.status": 40, "git.connection": 40})
-    assert "Read with 80 requests.\n" in render_plan(few)
+def test_requests_are_told_by_api():
+    """Guards the request budget in text: each API with its number, most first, in short lines."""
+    few = plan(requests={"git.status": 40, "git.connection": 41})
+    assert "Read with 81 requests: 41 git.connection, 40 git.status.\n" in render_plan(few)
     apis = {
         "git.status": 1000,
         "git.connection": 1004,
         "a": 1,
-        "b": 2,
+        "pipelines.operations.list": 2,
         "c": 3,
         "workspaces.list": 4,
     }
     text = render_plan(plan(requests=apis))
     assert (
-        "Read with 2,014 requests: 1,004 git.connection, 1,000 git.status, 4 workspaces.list, 3 c, "
-        "3 others; --explain-requests says why.\n" in text
+        "Read with 2,014 requests: 1,004 git.connection, 1,000 git.status, 4 workspaces.list, 3 c,\n"
+        "  2 pipelines.operations.list, 1 a; --explain-requests says why.\n" in text
     )
 
 
