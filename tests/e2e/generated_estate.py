@@ -149,6 +149,11 @@ def loaded(size: Size, *, create: int = 0) -> LoadResult:
     resolved["workspaces"] += [
         {"name": f"New {n}", "create": True, "git": _git()} for n in range(create)
     ]
+    return as_loaded(resolved)
+
+
+def as_loaded(resolved: dict[str, Any]) -> LoadResult:
+    """A resolved spec as the engine takes it."""
     return LoadResult(estate_from_resolved(resolved), resolved, "d", files=(), diagnostics=())
 
 

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
-from generated_estate import Size, loaded, scenario, write_items
-from in_process import InProcess, in_process
+from generated_estate import Size, as_loaded, loaded, scenario, spec, write_items
+from in_process import Carrier, InProcess, Interceptor, in_process
 from virtual_clock import VirtualClock
 
 from reconciler import engine
@@ -27,9 +29,25 @@ async def live(size: Size, folder: Path) -> AsyncIterator[InProcess]:
         yield world
 
 
+def slowly(world: InProcess, latency_s: float) -> Interceptor:
+    """Each request takes so long on its way."""
+
+    async def carried(request: httpx.Request, carry: Carrier) -> httpx.Response:
+        await world.clock.sleep(latency_s)
+        return await carry(request)
+
+    return carried
+
+
 async def asked(world: InProcess, since: int = 0) -> list[str]:
     """The paths that were asked for, in order."""
     return [r["path"] for r in await world.requests() if r["n"] > since]
+
+
+def repeated(log: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The requests that were sent more than once."""
+    reads = Counter((r["method"], r["path"], str(r["query"])) for r in log)
+    return [what for what, times in reads.items() if times > 1]
 
 
 def budget(size: Size, page: int) -> dict[str, int]:
@@ -79,9 +97,74 @@ async def test_a_plan_makes_the_requests_of_the_formula(tmp_path: Path, size: Si
         api: n for api, n in plan.requests.items() if not api.startswith("operations.")
     }
     assert len(log) == sum(plan.requests.values())
-    reads = Counter((r["method"], r["path"], str(r["query"])) for r in log)
-    assert [] == [what for what, times in reads.items() if times > 1]
+    assert [] == repeated(log)
     assert set() == plan.requests.keys() - REASONS.keys()
+
+
+async def test_bindings_to_one_branch_need_one_look_at_it(tmp_path: Path):
+    """Guards "nothing is read twice": ten bindings to make, five of them on new workspaces."""
+    size = Size(workspaces=8, bound=2)
+    async with live(size, tmp_path) as world:
+        plan = await engine.make_plan(loaded(size, create=5), world.settings())
+        log = await world.requests()
+    assert 5 == sum(a.kind == "git.connect" for a in plan.actions)
+    assert 5 == sum(d.code == "workspace_without_capacity" for d in plan.diagnostics)
+    assert {"azdo.repositories.get": 1, "azdo.refs.list": 1, "azdo.items.list": 1} == {
+        api: n for api, n in plan.requests.items() if api.startswith("azdo.")
+    }
+    assert [] == repeated(log)
+
+
+async def test_endpoints_of_a_project_are_listed_once(tmp_path: Path):
+    """Guards "nothing is read twice": three imports that name one service endpoint."""
+    size = Size(repositories=4, imports=3)
+    wanted = spec(size)
+    for repository in wanted["azureDevOps"]["repositories"][:3]:
+        repository["import"]["credentials"] = {"serviceEndpoint": "sales-import"}
+    async with live(size, tmp_path) as world:
+        plan = await engine.make_plan(as_loaded(wanted), world.settings())
+        log = await world.requests()
+    assert 1 == plan.requests["azdo.endpoints.list"]
+    assert [] == repeated(log)
+
+
+async def test_a_target_that_turns_out_to_need_all_reads_nothing_again(tmp_path: Path):
+    """Guards --target with an assign: what was read for the target is not read anew for the rest."""
+    size = Size(workspaces=6, bound=6, pipelines=3, deployments=3, compared=2)
+    async with live(size, tmp_path) as world:
+        gone = {"action": "unassign", "pipeline": "P0000", "stage": "Test"}
+        await world.control("POST", "portal", gone)
+        plan = await engine.make_plan(loaded(size), world.settings(), target=["pipelines/P0000"])
+        log = await world.requests()
+    assert ["stage.assign"] == [a.kind for a in plan.actions if a.address.endswith("stages/Test")]
+    assert 3 == plan.requests["pipelines.get"]
+    assert [] == repeated(log)
+
+
+async def test_what_a_page_brings_is_read_while_the_next_page_is_on_its_way(tmp_path: Path):
+    """Guards concurrency: bindings of the first page do not wait for the end of the list."""
+    size = Size(workspaces=230, bound=3)
+    async with live(size, tmp_path) as world:
+        world.intercept = slowly(world, 0.05)
+        plan = await engine.make_plan(loaded(size), world.settings())
+        paths = await asked(world)
+    lists = [n for n, path in enumerate(paths) if path.endswith("/workspaces")]
+    assert 3 <= len(lists)
+    assert min(n for n, path in enumerate(paths) if path.endswith("/git/connection")) < lists[-1]
+    assert plan.complete
+
+
+async def test_a_list_that_breaks_off_tells_nothing(tmp_path: Path):
+    """Guards "unreadable is not absent": what the first page brought is not planned on."""
+    size = Size(workspaces=230, bound=3)
+    async with live(size, tmp_path) as world:
+        refusal = {"status": 403, "body": {"errorCode": "InsufficientPrivileges", "message": "no"}}
+        fault = {"match": {"route": "/v1/workspaces", "nth": 2}, "answer": refusal}
+        await world.control("POST", "faults", fault)
+        plan = await engine.make_plan(loaded(size, create=2), world.settings())
+    assert {"workspaces/W0000", "workspaces/W0000/git", "workspaces/W0229"} <= set(plan.unknown)
+    assert [] == list(plan.actions)
+    assert not plan.complete
 
 
 @pytest.mark.parametrize(
@@ -183,12 +266,7 @@ async def test_a_limited_plan_takes_what_the_limit_takes(tmp_path: Path, latency
     size = Size(workspaces=400, bound=400)
     async with live(size, tmp_path) as world:
         await world.control("POST", "limits", {"service": "fabric", "count": 10})
-
-        async def slowly(request, carry):
-            await world.clock.sleep(latency_s)
-            return await carry(request)
-
-        world.intercept = slowly
+        world.intercept = slowly(world, latency_s)
         plan = await engine.make_plan(loaded(size), world.settings())
         statuses = [r["status"] for r in await world.requests()]
     assert plan.complete
