@@ -69,14 +69,14 @@ def main() -> int:
         "latency_ms": size.latency_ms,
         "medians_of": size.runs,
     }
-    for name in args.only:
-        began = time.perf_counter()
-        folder = Path(tempfile.mkdtemp(prefix="reconciler-benchmark-"))
-        try:
+    folder = Path(tempfile.mkdtemp(prefix="reconciler-benchmark-"))
+    try:
+        for name in args.only:
+            began = time.perf_counter()
             figures[name] = STEPS[name](folder, size)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        sys.stderr.write(f"{name}: done in {time.perf_counter() - began:.0f} s\n")
+            sys.stderr.write(f"{name}: done in {time.perf_counter() - began:.0f} s\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     figures["load_after"] = os.getloadavg()[0]
     figures["targets"] = judged(figures)
     text = json.dumps(figures, indent=2) + "\n"
@@ -112,8 +112,7 @@ def _arguments() -> tuple[argparse.Namespace, Size]:
         "latency_ms": args.latency,
     }
     size = replace(size, **{k: v for k, v in given.items() if v is not None})
-    most = max(size.workspaces, 3)
-    return args, replace(size, compared=tuple(min(n, most) for n in size.compared))
+    return args, replace(size, compared=tuple(min(n, size.workspaces) for n in size.compared))
 
 
 def _table(figures: Mapping[str, Any]) -> str:

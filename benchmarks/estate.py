@@ -176,6 +176,7 @@ def build(
             for every third that leads from it to an empty workspace.
     """
     names = [f"repository-{n}" for n in range(repositories)]
+    folder.mkdir(parents=True, exist_ok=True)
     with running(folder) as server:
         control, devops = server.ready["control_url"], server.ready["devops_url"]
         project = {"name": "Sales", "repositories": [{"name": name} for name in names]}

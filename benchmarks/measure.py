@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,20 +103,47 @@ def run(
         process = subprocess.Popen(words, stdout=out, stderr=err, env=everything, cwd=cwd)
         try:
             keep_to_core(process.pid, CLIENT_CORE)
-            _, status, usage = os.wait4(process.pid, 0)
+            with _watched(process.pid) as memory:
+                _, status, usage = os.wait4(process.pid, 0)
+                real_s = time.perf_counter() - began
             process.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
             process.kill()
             process.wait(10)
             raise
-        real_s = time.perf_counter() - began
         out.seek(0)
         err.seek(0)
         if process.returncode not in codes:
             complaint = err.read().decode(errors="replace")[-2000:]
             raise SystemExit(f"{' '.join(words)} ended with {process.returncode}\n{complaint}")
         cpu_s = usage.ru_utime + usage.ru_stime
-        return Done(out.read().decode(), real_s, cpu_s, round(usage.ru_maxrss / 1024, 1))
+        return Done(out.read().decode(), real_s, cpu_s, round(max(memory) / 1024, 1))
+
+
+@contextlib.contextmanager
+def _watched(pid: int) -> Iterator[list[int]]:
+    """Look at the highest memory of a process, in KiB, while the block waits for its end.
+
+    What wait4 tells would count the memory of this process too, which the other was forked from.
+    """
+    seen = [0]
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.01):
+            try:
+                status = Path(f"/proc/{pid}/status").read_text()
+            except OSError:  # it has ended
+                return
+            seen.extend(int(n) for n in re.findall(r"VmHWM:\s+(\d+)", status))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        watcher.join()
 
 
 def keep_to_core(pid: int, core: int) -> None:

@@ -1,4 +1,4 @@
-"""What is measured: each step builds its estate in a folder and returns its figures."""
+"""What is measured: each step gets the folder of the run and returns its figures."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class Size:
     actions: int
     latency_ms: float
 
+    def estates(self) -> list[tuple[int, int]]:
+        """Return how many workspaces, and how often each is measured."""
+        each = [(self.small, self.runs), (self.workspaces, self.runs), (self.large, 1)]
+        return [(count, runs) for count, runs in each if count]
+
 
 def start(folder: Path, size: Size) -> dict[str, Any]:
     """Time commands that ask no service, as ratios to an interpreter that does nothing."""
@@ -58,8 +63,8 @@ def start(folder: Path, size: Size) -> dict[str, Any]:
         if count:
             spec = write_spec(folder / f"{count}.yaml", count, REPOSITORIES, compare="pairing")
             commands[f"validate {count}"] = reconciler("validate", str(spec))
-    build(folder, 1, 1)
-    with running(folder) as server:
+    build(folder / "one", 1, 1)
+    with running(folder / "one") as server:
         commands["plan one"] = reconciler("plan", str(one))
         bare, found = _in_turn(commands, environ_of(server), size.runs)
     return {"bare_interpreter_ms": round(bare.real_s * 1000, 1), **found}
@@ -104,19 +109,15 @@ def limiter(folder: Path, size: Size) -> dict[str, Any]:
 def plan(folder: Path, size: Size) -> dict[str, Any]:
     """Time plans of estates in which nothing differs."""
     found: dict[str, Any] = {}
-    for count, runs in ((size.small, size.runs), (size.workspaces, size.runs), (size.large, 1)):
-        if count:
-            found[f"{count} workspaces"] = _plans(folder / str(count), size, count, runs)
-    some = max(size.compared, default=0)
-    if some:
-        where = folder / "definitions"
-        build(where, some, REPOSITORIES)
-        for count in size.compared:
-            spec = _spec(where, count, compare="definitions")
-            with _slow(where, size, speed="fast") as server:
-                found[f"definitions, {count} workspaces, 32 reads"] = _reads(
-                    server, spec, 32, count, size, runs=1
-                )
+    for count, runs in size.estates():
+        found[f"{count} workspaces"] = _plans(folder, size, count, runs)
+    for count in size.compared:
+        where = _estate(folder, size.workspaces)
+        spec = _spec(where, count, compare="definitions")
+        with _slow(where, size, speed="fast") as server:
+            found[f"definitions, {count} workspaces, 32 reads"] = _reads(
+                server, spec, 32, count, size, runs=1
+            )
     if size.large:
         found["growth"] = {
             f"{reads} reads: ms per workspace, {size.large} to {size.workspaces}": round(
@@ -131,10 +132,10 @@ def plan(folder: Path, size: Size) -> dict[str, Any]:
 
 def _plans(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, Any]:
     """Time plans of one estate with 10 and 32 reads, and the scripts that look at some of it."""
-    built = build(folder, workspaces, REPOSITORIES)
-    spec = _spec(folder, workspaces, compare="pairing")
-    found: dict[str, Any] = {"scenario": built}
-    with _slow(folder, size) as server:
+    where = _estate(folder, workspaces)
+    spec = _spec(where, workspaces, compare="pairing")
+    found: dict[str, Any] = {}
+    with _slow(where, size) as server:
         for reads in (10, 32):
             found[f"{reads} reads"] = _reads(server, spec, reads, workspaces, size, runs=runs)
         scripted = min(_SCRIPTED, workspaces)
@@ -143,7 +144,6 @@ def _plans(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, An
     for reads in (10, 32):
         one = found[f"{reads} reads"]
         one["times_faster_than_scripts"] = round(each_ms / one["ms_per_workspace"], 1)
-    shutil.rmtree(folder)
     return found
 
 
@@ -175,19 +175,17 @@ def _reads(
 
 def drift(folder: Path, size: Size) -> dict[str, Any]:
     """Time drift where 1 % of the workspaces were changed by hand."""
-    found = {}
-    for count, runs in ((size.small, size.runs), (size.workspaces, size.runs), (size.large, 1)):
-        if count:
-            found[f"{count} workspaces"] = _drifts(folder / str(count), size, count, runs)
-    return found
+    return {
+        f"{count} workspaces": _drifts(folder, size, count, runs) for count, runs in size.estates()
+    }
 
 
 def _drifts(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, Any]:
-    build(folder, workspaces, REPOSITORIES)
-    spec = _spec(folder, workspaces, compare="pairing")
+    where = _estate(folder, workspaces)
+    spec = _spec(where, workspaces, compare="pairing")
     changed = range(0, workspaces, 100)
     words = reconciler("drift", str(spec), "--format", "json", "--reads", "10")
-    with _slow(folder, size) as server:
+    with _slow(where, size) as server:
         edit_by_hand(server, changed)
         each = [
             during(server, lambda: run(words, environ_of(server), codes=(2,))) for _ in range(runs)
@@ -197,7 +195,7 @@ def _drifts(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, A
     differences = json.loads(done.out)["summary"]["differences"]
     if differences != len(changed):
         raise SystemExit(f"{differences} differences, not {len(changed)}")
-    shutil.rmtree(folder)
+    shutil.rmtree(where)  # it is no longer what others want to measure
     return {
         "changed": len(changed),
         **done.figures(),
@@ -207,6 +205,7 @@ def _drifts(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, A
 
 def apply(folder: Path, size: Size) -> dict[str, Any]:
     """Time an apply of updates and deployments, and scripts that do the same for some of them."""
+    folder = folder / "apply"
     build(folder, size.updates, REPOSITORIES, targets=True)
     spec = write_spec(
         folder / "apply.yaml", size.updates, REPOSITORIES, compare="pairing", targets=True
@@ -253,6 +252,14 @@ def _apply(spec: Path, folder: Path, server: Server) -> Done:
 
 
 # -- parts --
+
+
+def _estate(folder: Path, workspaces: int) -> Path:
+    """Return the folder of an estate in which nothing differs; it is built when first asked for."""
+    where = folder / f"estate-{workspaces}"
+    if not where.exists():
+        build(where, workspaces, REPOSITORIES)
+    return where
 
 
 def _spec(folder: Path, workspaces: int, *, compare: str) -> Path:

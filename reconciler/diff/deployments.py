@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from reconciler.diff.definitions import (
     FileDifference,
@@ -191,21 +192,29 @@ class _Pairs:
         self.equal_but_for_ignored: list[ItemVerdict] = []
         self._definitions = definitions
         self._evidence = evidence
+        self._source, self._target = source, target
         self._targets = target_by_id
         self._ignore = ignore
-        self._source_folders = {i.id: i.folder for i in source.workspace_items}
-        self._target_folders = {i.id: i.folder for i in target.workspace_items}
+
+    @cached_property
+    def _folders(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        source, target = self._source.workspace_items, self._target.workspace_items
+        return {i.id: i.folder for i in source}, {i.id: i.folder for i in target}
+
+    @cached_property
+    def _ids(self) -> tuple[IdMap, IdMap]:
+        """Both sides' ids under shared names; made when the first two files are not alike."""
         source_names: dict[str, str] = {}
         target_names: dict[str, str] = {}
-        for number, item in enumerate(source.items):
-            if item.target_id in target_by_id:
+        for number, item in enumerate(self._source.items):
+            if item.target_id in self._targets:
                 name = f"item {number}"
                 self._name(source_names, item.id, name)
                 self._name(target_names, str(item.target_id), name)
-        for names, side in ((source_names, source), (target_names, target)):
+        for names, side in ((source_names, self._source), (target_names, self._target)):
             if side.workspace_id:
                 names[side.workspace_id] = "workspace"
-        self._source_ids, self._target_ids = IdMap(source_names), IdMap(target_names)
+        return IdMap(source_names), IdMap(target_names)
 
     def _name(self, names: dict[str, str], item_id: str, name: str) -> None:
         """Give one name to an item's objectId and to the logicalId its definition states."""
@@ -218,17 +227,19 @@ class _Pairs:
     def judge(self, item: LiveStageItem) -> ItemVerdict:
         """Judge one pair: by folder, then by definition, then by what else is known."""
         target_id = str(item.target_id)
-        here, there = self._source_folders.get(item.id), self._target_folders.get(target_id)
+        source_folders, target_folders = self._folders
+        here, there = source_folders.get(item.id), target_folders.get(target_id)
         if here is not None and there is not None and here != there:
             return self._different(item, f"folder {there or '/'} becomes {here or '/'}", ())
         mine, theirs = self._definitions.get(item.id), self._definitions.get(target_id)
         if mine is None or theirs is None or mine.unavailable or theirs.unavailable:
             return self._unread(item, mine, theirs)
+        if mine.parts == theirs.parts:
+            return _verdict(item, ItemState.NO_DIFFERENCE, "definitions are equal")
         found = compare_definitions(
             mine,
             theirs,
-            self._source_ids,
-            self._target_ids,
+            *self._ids,
             ignore=self._ignore.paths_in(item.type, item.name),
         )
         if found.differences:
