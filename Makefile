@@ -47,7 +47,7 @@ schema: $(STAMP) ## Write schemas/*.schema.json from the models
 figures-emulator: $(STAMP) ## Measure the emulator with 1,000 workspaces
 	@$(BIN)/python benchmarks/emulator.py
 
-bench: $(STAMP) ## Run the benchmarks on the emulator (BENCH=--quick for a few minutes)
+bench: $(STAMP) ## Run the benchmarks on the emulator, half an hour (BENCH=--quick for a minute)
 	@$(BIN)/python benchmarks/all.py $(BENCH)
 
 figures: $(STAMP) ## Measure the figures the project states about itself

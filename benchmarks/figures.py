@@ -1,8 +1,8 @@
-"""Measure the figures the project states about itself; prints a table, or JSON with ``--json``.
+"""Count what the project states about itself: requests of the demo estate, and lines.
 
-Times are medians, and ratios are taken within one run, since machines differ and are noisy::
+Prints a table, or JSON with ``--json``; times are measured by ``all.py``::
 
-    python benchmarks/figures.py [--runs 15] [--json]
+    python benchmarks/figures.py [--json]
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,6 @@ _TIMEOUT_S = 120
 def main() -> int:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15, help="repetitions of each timed command")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     figures = {
@@ -38,8 +35,6 @@ def main() -> int:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
         "lines": lines_per_package(),
-        **start_up(args.runs),
-        **validation(),
         **demo_requests(),
     }
     text = json.dumps(figures, indent=2) if args.json else _table(figures)
@@ -58,70 +53,6 @@ def lines_per_package() -> dict[str, int]:
         lines = path.read_text(encoding="utf-8").splitlines()
         found[top] += sum(bool(s) and not s.startswith("#") for s in map(str.strip, lines))
     return dict(sorted(found.items()))
-
-
-def _median_s(command: Sequence[str], runs: int) -> float:
-    return statistics.median(
-        _timed(lambda: subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S))
-        for _ in range(runs)
-    )
-
-
-def _timed(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
-def start_up(runs: int) -> dict[str, Any]:
-    """Compare ``reconciler --help`` with an interpreter that does nothing."""
-    bare = _median_s([sys.executable, "-c", "pass"], runs)
-    helped = _median_s([sys.executable, "-m", "reconciler", "--help"], runs)
-    return {
-        "bare_interpreter_ms": round(bare * 1000, 1),
-        "help_ms": round(helped * 1000, 1),
-        "help_ratio": round(helped / bare, 2),
-    }
-
-
-def validation() -> dict[str, Any]:
-    """Time ``validate`` of a spec of 1,000 bound workspaces with a pipeline for every third."""
-    lines = [
-        "apiVersion: reconciler/v1",
-        "kind: Estate",
-        "metadata: {name: large}",
-        "azureDevOps: {organization: contoso}",
-        "workspaces:",
-    ]
-    for n in range(1000):
-        lines += [
-            f"  - name: Workspace {n:04d}",
-            "    create: true",
-            "    capacity: F8-dev",
-            "    git:",
-            "      provider: AzureDevOps",
-            "      project: Sales",
-            f"      repository: repository-{n % 10}",
-            "      branch: main",
-            f"      directory: /workspace-{n:04d}",
-        ]
-    lines.append("pipelines:")
-    for n in range(0, 999, 3):
-        lines += [
-            f"  - name: Pipeline {n:04d}",
-            "    stages:",
-            f"      - {{name: Development, workspace: Workspace {n:04d}}}",
-            f"      - {{name: Test, workspace: Workspace {n + 1:04d}}}",
-            f"      - {{name: Production, workspace: Workspace {n + 2:04d}}}",
-            "    deployments:",
-            "      - {from: Development, to: Test}",
-            "      - {from: Test, to: Production}",
-        ]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "large.yaml"
-        path.write_text("\n".join(lines) + "\n")
-        seconds = _median_s([sys.executable, "-m", "reconciler", "validate", str(path)], 5)
-    return {"validate_1000_workspaces_s": round(seconds, 2)}
 
 
 def demo_requests() -> dict[str, Any]:

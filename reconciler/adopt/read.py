@@ -41,7 +41,8 @@ from reconciler.live.models import (
 )
 from reconciler.live.pipelines import read_pipeline, read_stage_items, to_role
 from reconciler.live.places import devops_root
-from reconciler.live.repositories import list_repositories, read_imports
+from reconciler.live.projects import list_repositories
+from reconciler.live.repositories import read_imports
 from reconciler.spec.models import AzureDevOps
 
 __all__ = ["read_selected"]

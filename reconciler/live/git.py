@@ -25,6 +25,7 @@ from reconciler.live.models import (
 from reconciler.live.once import Once
 from reconciler.live.patience import Patience
 from reconciler.live.places import normal_directory
+from reconciler.live.projects import read_project
 
 __all__ = [
     "CREDENTIALS_MISSING",
@@ -247,7 +248,12 @@ async def read_relations(fabric: FabricClient, workspace_id: str) -> tuple[LiveR
 
 
 async def read_content(
-    azdo: AzdoClient, target: GitTarget, *, source: str | None = None, once: Once | None = None
+    azdo: AzdoClient,
+    target: GitTarget,
+    *,
+    source: str | None = None,
+    once: Once | None = None,
+    listed: bool = False,
 ) -> TargetContent:
     """Look at the branch directory a binding is to be made to.
 
@@ -257,14 +263,15 @@ async def read_content(
     Args:
         source: the branch that a missing one is to be made from; its directory is looked at then.
         once: bindings to one repository or branch share what was read of it.
+        listed: the run lists the repositories of the project anyway.
     """
     look = _Look(azdo, target, once or Once())
     try:
-        repository = await look.repository()
-    except NotFound:
-        return TargetContent(readable=True, repository_exists=False)
+        repository = await (look.listed() if listed else look.repository())
     except ClientError:
         return TargetContent(readable=False)
+    if repository is None:
+        return TargetContent(readable=True, repository_exists=False)
     try:
         tip = await look.tip(repository.id, target.branch)
         if tip is not None:
@@ -290,12 +297,21 @@ class _Look:
     target: GitTarget
     once: Once
 
-    async def repository(self) -> Repository:
+    async def repository(self) -> Repository | None:
         project, name = self.target.project, self.target.repository
-        return await self.once.read(
-            ("repository", self.azdo, project.casefold(), name.casefold()),
-            lambda: self.azdo.repositories.get(project, name),
-        )
+        try:
+            return await self.once.read(
+                ("repository", self.azdo, project.casefold(), name.casefold()),
+                lambda: self.azdo.repositories.get(project, name),
+            )
+        except NotFound:
+            return None
+
+    async def listed(self) -> Repository | None:
+        """Return the repository from its project's list; a disabled one cannot be bound to."""
+        project = await read_project(self.azdo, self.target.project, self.once)
+        found = project.find(id=None, name=self.target.repository) if project else None
+        return None if found is None or found.is_disabled else found
 
     async def tip(self, repository_id: str, branch: str) -> str | None:
         return await self.once.read(

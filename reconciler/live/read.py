@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from reconciler.clients.azdo.client import AzdoClient
 from reconciler.clients.fabric.models import Pipeline, Workspace
 from reconciler.clients.services import Services
 from reconciler.errors import AuthFailed, ClientError
@@ -41,7 +42,7 @@ from reconciler.live.models import (
 from reconciler.live.once import Once
 from reconciler.live.patience import Patience
 from reconciler.live.pipelines import read_pipeline, to_role
-from reconciler.live.places import devops_version, organization_root, target_of
+from reconciler.live.places import devops_root, devops_version, organization_root, target_of
 from reconciler.live.repositories import read_repositories
 from reconciler.spec.models import Estate, GitSpec, PipelineSpec, WorkspaceSpec
 from reconciler.spec.resolve import (
@@ -159,6 +160,13 @@ class _Reader:
         self._beta = beta
         self._admin = admin
         self._deploying = deployment_workspaces(estate)
+        azure_devops = estate.azure_devops
+        self._listed_projects: set[tuple[AzdoClient, str]] = set()
+        if azure_devops is not None:
+            azdo = services.azdo(devops_root(azure_devops), azure_devops.api_version)
+            self._listed_projects = {
+                (azdo, r.project.casefold()) for r in azure_devops.repositories
+            }
 
     async def run(self) -> None:
         """Read all parts; each list is followed by what it brings, page by page."""
@@ -375,7 +383,11 @@ class _Reader:
         )
         at = git_address(spec)
         content = await read_content(
-            azdo, target, source=git.create_branch_from, once=self._found.once
+            azdo,
+            target,
+            source=git.create_branch_from,
+            once=self._found.once,
+            listed=(azdo, target.project.casefold()) in self._listed_projects,
         )
         base = binding or LiveBinding(state=ConnectionState.NOT_CONNECTED)
         self._found.bindings[at] = replace(base, content=content)

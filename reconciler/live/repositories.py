@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from reconciler.clients.azdo.client import AzdoClient
-from reconciler.clients.azdo.models import ImportRequest, Repository, ServiceEndpoint
+from reconciler.clients.azdo.models import ImportRequest, ServiceEndpoint
 from reconciler.clients.services import Services
-from reconciler.errors import NotFound
 from reconciler.ids import address
 from reconciler.live.found import Found
 from reconciler.live.git import is_empty, read_tip
 from reconciler.live.models import LiveImport, LiveRepository
 from reconciler.live.once import Once
 from reconciler.live.places import devops_root
+from reconciler.live.projects import Project, read_project
 from reconciler.spec.models import AzureDevOps, RepositorySpec
 from reconciler.spec.resolve import repository_address
 
 __all__ = [
-    "Project",
     "find_endpoint",
-    "list_repositories",
     "read_imports",
-    "read_project",
     "read_repositories",
     "read_repository",
 ]
@@ -46,7 +42,9 @@ async def read_repositories(azure_devops: AzureDevOps, services: Services, found
 async def _read_in_project(azdo: AzdoClient, specs: Sequence[RepositorySpec], found: Found) -> None:
     name = specs[0].project
     where = address("repositories", name)
-    project = await found.attempt(where, "list repositories", lambda: read_project(azdo, name))
+    project = await found.attempt(
+        where, "list repositories", lambda: read_project(azdo, name, found.once)
+    )
     if where in found.unreadable:
         reason = found.unreadable.pop(where)
         found.unreadable |= {repository_address(spec): reason for spec in specs}
@@ -61,18 +59,6 @@ async def _read_in_project(azdo: AzdoClient, specs: Sequence[RepositorySpec], fo
             found.repositories[at] = live
 
     await asyncio.gather(*map(one, specs))
-
-
-async def list_repositories(azdo: AzdoClient, project: str) -> list[Repository] | None:
-    """List a project's repositories, hidden ones included; None: no such project visible.
-
-    Source: azure-devops-import.md section 3: a disabled repository answers 404 on get and is
-    only seen in the list with includeHidden=true; recorded by a client.
-    """
-    try:
-        return await azdo.repositories.list(project, include_hidden=True)
-    except NotFound:
-        return None
 
 
 def _to_import(wire: ImportRequest) -> LiveImport:
@@ -95,36 +81,6 @@ async def read_imports(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """What the list of a project's repositories says, by id and by name as the service compares.
-
-    ``id`` is None where no repository tells it.
-    """
-
-    id: str | None
-    by_id: Mapping[str, Repository]
-    by_name: Mapping[str, Repository]
-
-    def find(self, spec: RepositorySpec) -> Repository | None:
-        """Return the repository a spec means."""
-        if spec.id is not None:
-            return self.by_id.get(spec.id.casefold())
-        return self.by_name.get((spec.name or "").casefold())
-
-
-async def read_project(azdo: AzdoClient, name: str) -> Project | None:
-    """List a project's repositories; None: no such project visible."""
-    listed = await list_repositories(azdo, name)
-    if listed is None:
-        return None
-    return Project(
-        id=next((r.project.id for r in listed if r.project.id), None),
-        by_id={r.id.casefold(): r for r in reversed(listed)},
-        by_name={r.name.casefold(): r for r in reversed(listed)},
-    )
-
-
 async def read_repository(
     azdo: AzdoClient, spec: RepositorySpec, project: Project | None, once: Once
 ) -> LiveRepository:
@@ -135,7 +91,7 @@ async def read_repository(
     """
     if project is None:
         return LiveRepository(project_id=None, project_exists=False)
-    found = project.find(spec)
+    found = project.find(id=spec.id, name=spec.name)
     endpoint_id = await _endpoint(azdo, spec, once)
     if found is None:
         return LiveRepository(project_id=project.id, endpoint_id=endpoint_id)

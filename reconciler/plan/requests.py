@@ -36,8 +36,8 @@ REASONS: Mapping[str, str] = {
     "azdo.refs.list": "one per repository: is it empty; more for branches that must exist",
     "azdo.imports.list": "one per repository with an import in the spec",
     "azdo.endpoints.list": "one per import that names a service endpoint",
-    "azdo.repositories.get": "one per binding that is still to be made: does its repository exist",
-    "azdo.items.list": "one per binding that is still to be made: what its directory holds",
+    "azdo.repositories.get": "one per repository to be bound to, outside the projects that are listed",
+    "azdo.items.list": "one per directory to be bound to: what it holds",
 }
 """What each API is asked for while live is read."""
 

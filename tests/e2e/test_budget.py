@@ -17,13 +17,14 @@ from in_process import Carrier, InProcess, Interceptor, in_process
 from virtual_clock import VirtualClock
 
 from reconciler import engine
+from reconciler.emulator.options import Speed
 from reconciler.plan.requests import REASONS
 
 
 @asynccontextmanager
-async def live(size: Size, folder: Path) -> AsyncIterator[InProcess]:
+async def live(size: Size, folder: Path, *, speed: Speed = "instant") -> AsyncIterator[InProcess]:
     """An emulator with an estate of a size."""
-    async with in_process(clock=VirtualClock()) as world:
+    async with in_process(clock=VirtualClock(), speed=speed) as world:
         write_items(folder)
         await world.scenario(scenario(size), str(folder))
         yield world
@@ -115,6 +116,18 @@ async def test_bindings_to_one_branch_need_one_look_at_it(tmp_path: Path):
     assert [] == repeated(log)
 
 
+async def test_a_listed_project_is_not_asked_for_each_repository(tmp_path: Path):
+    """Guards lists before single gets: bindings to make, in a project the spec has a list of."""
+    size = Size(workspaces=4, bound=1, repositories=1)
+    async with live(size, tmp_path) as world:
+        plan = await engine.make_plan(loaded(size, create=2), world.settings())
+        log = await world.requests()
+    assert 2 == sum(a.kind == "git.connect" for a in plan.actions)
+    assert 1 == plan.requests["azdo.repositories.list"]
+    assert "azdo.repositories.get" not in plan.requests
+    assert [] == repeated(log)
+
+
 async def test_endpoints_of_a_project_are_listed_once(tmp_path: Path):
     """Guards "nothing is read twice": three imports that name one service endpoint."""
     size = Size(repositories=4, imports=3)
@@ -152,6 +165,17 @@ async def test_what_a_page_brings_is_read_while_the_next_page_is_on_its_way(tmp_
     assert 3 <= len(lists)
     assert min(n for n, path in enumerate(paths) if path.endswith("/git/connection")) < lists[-1]
     assert plan.complete
+
+
+async def test_operations_that_wait_take_no_place_among_the_reads(tmp_path: Path):
+    """Guards definitions: forty that each take a second at the service take seconds, not twenty."""
+    size = Size(workspaces=20, bound=20, pipelines=10, deployments=10, compared=10)
+    async with live(size, tmp_path, speed="fast") as world:
+        plan = await engine.make_plan(loaded(size), world.settings(reads=2))
+    assert plan.complete
+    assert 40 == plan.requests["items.get_definition"]
+    assert 40 == plan.requests["operations.result"]
+    assert 1 <= world.clock.monotonic_s() <= 4
 
 
 async def test_a_list_that_breaks_off_tells_nothing(tmp_path: Path):
