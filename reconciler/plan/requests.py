@@ -35,8 +35,8 @@ REASONS: Mapping[str, str] = {
     "azdo.repositories.list": "one per project with repositories in the spec",
     "azdo.refs.list": "one per repository: is it empty; more for branches that must exist",
     "azdo.imports.list": "one per repository with an import in the spec",
-    "azdo.endpoints.list": "one per import that names a service endpoint",
-    "azdo.repositories.get": "one per repository to be bound to, outside the projects that are listed",
+    "azdo.endpoints.list": "one per project in which imports name a service endpoint",
+    "azdo.repositories.get": "one per repository to be bound to, in a project that is not listed",
     "azdo.items.list": "one per directory to be bound to: what it holds",
 }
 """What each API is asked for while live is read."""
