@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from reconciler.clients.auth import devops_credential, fabric_credential
-from reconciler.clients.http import Network, Service, Transport
+from reconciler.clients.auth import Credential, devops_credential, fabric_credential
+from reconciler.clients.http import Service, Transport
 from reconciler.clients.lro import OperationState
 from reconciler.clients.secrets import secrets_of
 from reconciler.clients.services import Services
@@ -34,42 +34,32 @@ async def services_for(settings: Settings, estate: Estate | None) -> AsyncIterat
     endpoints = settings.endpoints(estate)
     fabric_auth = fabric_credential(settings.environ, mode=settings.auth, clock=settings.clock)
     devops_auth = devops_credential(settings.environ, mode=settings.auth, clock=settings.clock)
-    connections = max(settings.reads, settings.parallelism)
     names = [reference.env for reference in secret_references(estate)] if estate else []
     secrets = secrets_of(settings.environ, names)
-    fabric = Transport(
-        service=Service.FABRIC,
-        base_url=endpoints["fabric"],
-        credential=fabric_auth,
-        clock=settings.clock,
-        connections=connections,
-        deadline_s=_CALL_DEADLINE_S,
-        handler=_network(settings, Service.FABRIC),
-        fence=settings.fence,
-        tell=settings.tell,
-        secrets=secrets,
+
+    def transport(service: Service, base_url: str, credential: Credential) -> Transport:
+        return Transport(
+            service=service,
+            base_url=base_url,
+            credential=credential,
+            clock=settings.clock,
+            connections=max(settings.reads, settings.parallelism),
+            deadline_s=_CALL_DEADLINE_S,
+            handler=None if settings.network is None else settings.network(service),
+            fence=settings.fence,
+            tell=settings.tell,
+            secrets=secrets,
+        )
+
+    services = Services(
+        transport(Service.FABRIC, endpoints["fabric"], fabric_auth),
+        transport(Service.AZURE_DEVOPS, endpoints["devops"], devops_auth),
+        credentials=(fabric_auth, devops_auth),
     )
-    devops = Transport(
-        service=Service.AZURE_DEVOPS,
-        base_url=endpoints["devops"],
-        credential=devops_auth,
-        clock=settings.clock,
-        connections=connections,
-        deadline_s=_CALL_DEADLINE_S,
-        handler=_network(settings, Service.AZURE_DEVOPS),
-        fence=settings.fence,
-        tell=settings.tell,
-        secrets=secrets,
-    )
-    services = Services(fabric, devops, credentials=(fabric_auth, devops_auth))
     try:
         yield services
     finally:
         await services.aclose()
-
-
-def _network(settings: Settings, service: Service) -> Network | None:
-    return settings.network(service) if settings.network is not None else None
 
 
 async def look_at_operation(operation_id: str, settings: Settings) -> OperationState:
