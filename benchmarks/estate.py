@@ -33,6 +33,17 @@ _SCHEMA = (
 )
 
 
+CLIENT_CORE, _EMULATOR_CORE = 0, 1
+"""Where what is measured runs, and the emulator, if there is more than one core."""
+
+
+def keep_to_core(pid: int, core: int) -> None:
+    """Keep a process to one core, so that it and the emulator do not take each other's time."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, {cores[core]})
+
+
 class Server:
     """An emulator process and one connection to it, as a client library would keep it."""
 
@@ -53,9 +64,7 @@ class Server:
                 raise SystemExit("the emulator did not start")
             time.sleep(0.005)
         self.start_s = time.perf_counter() - began
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) > 1:  # what is measured has the first one
-            os.sched_setaffinity(self.process.pid, {cores[1]})
+        keep_to_core(self.process.pid, _EMULATOR_CORE)
         self.ready: Mapping[str, str] = json.loads(ready_file.read_text())
         root = urlsplit(self.ready["fabric_url"])
         self._http = http.client.HTTPConnection(root.hostname or "", root.port, timeout=900)

@@ -17,13 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from estate import Server
+from estate import CLIENT_CORE, Server, keep_to_core
 
-__all__ = ["CLIENT_CORE", "Done", "Traffic", "during", "environ_of", "probe", "reconciler", "run"]
+__all__ = ["Done", "Traffic", "during", "environ_of", "probe", "reconciler", "run"]
 
 HERE = Path(__file__).resolve().parent
-CLIENT_CORE = 0
-"""Where what is measured runs; the emulator has the next core, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +142,6 @@ def _watched(pid: int) -> Iterator[list[int]]:
     finally:
         over.set()
         watcher.join()
-
-
-def keep_to_core(pid: int, core: int) -> None:
-    """Keep a process to one core, so that it and the emulator do not take each other's time."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        os.sched_setaffinity(pid, {cores[core % len(cores)]})
 
 
 def probe(*words: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -58,7 +58,6 @@ async def read(path: Path, reads: int) -> dict[str, Any]:
     from reconciler.engine.services import services_for  # noqa: PLC0415
     from reconciler.live.read import read_estate  # noqa: PLC0415
     from reconciler.plan.build import build_plan  # noqa: PLC0415
-    from reconciler.render.as_json import plan_json  # noqa: PLC0415
 
     marks = [began_s, time.perf_counter()]
     loaded = engine.load([path])
@@ -75,7 +74,7 @@ async def read(path: Path, reads: int) -> dict[str, Any]:
     marks.append(time.perf_counter())
     plan = build_plan(wanted, snapshot)
     marks.append(time.perf_counter())
-    text = plan_json(plan)
+    text = plan.to_json()
     marks.append(time.perf_counter())
     if snapshot.unreadable:
         raise SystemExit(f"not read: {next(iter(snapshot.unreadable.values()))}")
@@ -102,7 +101,6 @@ def planner(actions: int) -> dict[str, Any]:
     """Plan an estate of which nothing exists: each workspace is made, placed, bound, synced."""
     from reconciler.live.models import LiveCapacity, Snapshot  # noqa: PLC0415
     from reconciler.plan.build import PlanInput, build_plan  # noqa: PLC0415
-    from reconciler.render.as_json import plan_json  # noqa: PLC0415
     from reconciler.render.as_text import render_plan  # noqa: PLC0415
     from reconciler.spec.load import digest_of, estate_from_resolved  # noqa: PLC0415
 
@@ -148,7 +146,7 @@ def planner(actions: int) -> dict[str, Any]:
     marks.append(time.perf_counter())
     text = render_plan(plan)
     marks.append(time.perf_counter())
-    plan_json(plan)
+    plan.to_json()
     marks.append(time.perf_counter())
     plan_s, text_s, json_s = (b - a for a, b in pairwise(marks))
     return {

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from estate import STAGES, Server, build, commit_changes, edit_by_hand, running, write_spec
 from measure import Done, Traffic, during, environ_of, probe, reconciler, run
 from sequential import Script
 
 __all__ = ["STEPS", "Size"]
+
+T = TypeVar("T")
 
 REPOSITORIES = 10
 _SCRIPTED = 100
@@ -86,18 +89,19 @@ def _in_turn(
                 done[name].append(this)
                 ratios[name].append(this.real_s / before.real_s)
     found = {
-        name: {**_middle(each).figures(), "ratio": round(sorted(ratios[name])[runs // 2], 2)}
+        name: {
+            **_middle(each, _real_s).figures(),
+            "ratio": round(statistics.median(ratios[name]), 2),
+        }
         for name, each in done.items()
     }
-    return _middle(bare), found
+    return _middle(bare, _real_s), found
 
 
 def planner(_: Path, size: Size) -> dict[str, Any]:
     """Time the planner alone."""
-    found = sorted(
-        (probe("planner", str(size.actions)) for _ in range(size.runs)), key=lambda f: f["plan_s"]
-    )
-    return {f"{size.actions} actions": found[len(found) // 2]}
+    each = [probe("planner", str(size.actions)) for _ in range(size.runs)]
+    return {f"{size.actions} actions": _middle(each, lambda f: f["plan_s"])}
 
 
 def limiter(folder: Path, size: Size) -> dict[str, Any]:
@@ -154,7 +158,7 @@ def _reads(
     words = ("read", str(spec), "--reads", str(reads))
     each = [during(server, lambda: probe(*words, environ=environ_of(server))) for _ in range(runs)]
     middle: dict[str, Any]
-    middle, traffic = sorted(each, key=lambda e: e[0]["read_s"])[runs // 2]
+    middle, traffic = _middle(each, lambda e: e[0]["read_s"])
     if traffic.requests != middle["requests"]:
         raise SystemExit(f"{middle['requests']} requests counted, {traffic.requests} logged")
     found = dict(middle)
@@ -191,7 +195,7 @@ def _drifts(folder: Path, size: Size, workspaces: int, runs: int) -> dict[str, A
             during(server, lambda: run(words, environ_of(server), codes=(2,))) for _ in range(runs)
         ]
     done: Done
-    done, traffic = sorted(each, key=lambda e: e[0].real_s)[runs // 2]
+    done, traffic = _middle(each, lambda e: _real_s(e[0]))
     differences = json.loads(done.out)["summary"]["differences"]
     if differences != len(changed):
         raise SystemExit(f"{differences} differences, not {len(changed)}")
@@ -222,7 +226,7 @@ def apply(folder: Path, size: Size) -> dict[str, Any]:
         shutil.rmtree(data)
     done: Done
     traffic: Traffic
-    done, traffic = sorted(each, key=lambda e: e[0].real_s)[len(each) // 2]
+    done, traffic = _middle(each, lambda e: _real_s(e[0]))
     data = _copy(folder, size.runs)
     with _slow(data, size) as server:
         scripted = _write_with_scripts(server, pipelines[: max(1, len(pipelines) // 3)])
@@ -271,8 +275,14 @@ def _slow(folder: Path, size: Size, *, speed: str = "instant") -> Any:  # noqa: 
     return running(folder, "--latency", str(size.latency_ms), speed=speed)
 
 
-def _middle(each: Sequence[Done]) -> Done:
-    return sorted(each, key=lambda d: d.real_s)[len(each) // 2]
+def _middle(each: Iterable[T], key: Callable[[T], float]) -> T:
+    """Return the entry whose figure is the median."""
+    ordered = sorted(each, key=key)
+    return ordered[len(ordered) // 2]
+
+
+def _real_s(done: Done) -> float:
+    return done.real_s
 
 
 def _scripts(server: Server, workspaces: int) -> dict[str, Any]:

@@ -33,12 +33,14 @@ __all__ = [
     "Discovered",
     "discover",
     "is_empty",
+    "is_empty_once",
     "provider_details",
     "read_binding",
     "read_content",
     "read_relations",
     "read_status",
     "read_tip",
+    "tip_once",
     "to_target",
 ]
 
@@ -273,14 +275,14 @@ async def read_content(
     if repository is None:
         return TargetContent(readable=True, repository_exists=False)
     try:
-        tip = await look.tip(repository.id, target.branch)
+        tip = await tip_once(azdo, target.project, repository.id, target.branch, look.once)
         if tip is not None:
             seen = TargetContent(readable=True, tip=tip)
             return await look.directory(repository.id, target.branch, seen)
-        empty = await look.empty(repository.id)
+        empty = await is_empty_once(azdo, target.project, repository.id, look.once)
         seen = TargetContent(readable=True, branch_exists=False, empty=empty)
         if source is not None and not empty:
-            source_tip = await look.tip(repository.id, source)
+            source_tip = await tip_once(azdo, target.project, repository.id, source, look.once)
             if source_tip is not None:
                 seen = replace(seen, source_tip=source_tip)
                 return await look.directory(repository.id, source, seen)
@@ -312,18 +314,6 @@ class _Look:
         project = await read_project(self.azdo, self.target.project, self.once)
         found = project.find(id=None, name=self.target.repository) if project else None
         return None if found is None or found.is_disabled else found
-
-    async def tip(self, repository_id: str, branch: str) -> str | None:
-        return await self.once.read(
-            ("tip", self.azdo, repository_id, branch),
-            lambda: read_tip(self.azdo, self.target.project, repository_id, branch),
-        )
-
-    async def empty(self, repository_id: str) -> bool:
-        return await self.once.read(
-            ("empty", self.azdo, repository_id),
-            lambda: is_empty(self.azdo, self.target.project, repository_id),
-        )
 
     async def directory(
         self, repository_id: str, branch: str, seen: TargetContent
@@ -360,6 +350,16 @@ async def read_tip(azdo: AzdoClient, project: str, repository: str, branch: str)
     return next((r.object_id for r in refs if r.name == wanted), None)
 
 
+async def tip_once(
+    azdo: AzdoClient, project: str, repository_id: str, branch: str, once: Once
+) -> str | None:
+    """Return what ``read_tip`` does, asked once in a run."""
+    return await once.read(
+        ("tip", azdo, repository_id, branch),
+        lambda: read_tip(azdo, project, repository_id, branch),
+    )
+
+
 async def is_empty(azdo: AzdoClient, project: str, repository_id: str) -> bool:
     """Tell whether a repository has no ref at all.
 
@@ -367,3 +367,10 @@ async def is_empty(azdo: AzdoClient, project: str, repository_id: str) -> bool:
     Source: azure-devops-import.md section 3, "Empty?", recorded.
     """
     return not await azdo.refs.list(project, repository_id, top=1)
+
+
+async def is_empty_once(azdo: AzdoClient, project: str, repository_id: str, once: Once) -> bool:
+    """Tell what ``is_empty`` does, asked once in a run."""
+    return await once.read(
+        ("empty", azdo, repository_id), lambda: is_empty(azdo, project, repository_id)
+    )

@@ -185,22 +185,20 @@ class _Reader:
         specs = self._estate.workspaces
         if not (specs or self._estate.pipelines):
             return
-        seen: list[Workspace] = []
-        complete = await self._follow(
+        listed = await self._follow(
             address("workspaces"),
             "list workspaces",
             self._fabric.workspaces.pages,
             specs,
             read=self._read_workspace,
             absent=lambda spec: self._read_first_content(spec, None),
-            seen=seen,
         )
-        if complete:
-            self._found.listed_workspaces = seen
-        else:
+        if listed is None:
             # A list that broke off tells nothing for certain: what it brought counts for nothing.
             self._found.workspaces.clear()
             self._found.bindings.clear()
+        else:
+            self._found.listed_workspaces = listed
 
     async def _read_pipelines(self) -> None:
         if self._estate.pipelines:
@@ -221,16 +219,14 @@ class _Reader:
         *,
         read: Callable[[D, L], Coroutine[Any, Any, None]],
         absent: Callable[[D], Coroutine[Any, Any, None]] | None = None,
-        seen: list[L] | None = None,
-    ) -> bool:
+    ) -> list[L] | None:
         """List, and read what the spec declares as soon as a page brings it.
 
         Args:
             absent: reads for what no page brought.
-            seen: takes all that was listed.
 
         Returns:
-            Whether the list was read to its end; if not, its address is marked.
+            All that was listed; None, with its address marked, if that was not read to its end.
         """
         wanted = _Wanted(specs)
         tasks: list[asyncio.Task[None]] = []
@@ -252,11 +248,9 @@ class _Reader:
         try:
             listed = await self._found.attempt(where, what, listing)
             if listed is None:
-                return False
+                return None
             if not streamed:  # the run has read this list before
                 take(listed)
-            if seen is not None:
-                seen.extend(listed)
             if absent is not None:
                 tasks.extend(asyncio.ensure_future(absent(spec)) for spec in wanted.left())
             await asyncio.gather(*tasks)
@@ -264,7 +258,7 @@ class _Reader:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return True
+        return listed
 
     # -- workspaces and bindings --
 

@@ -10,7 +10,7 @@ from reconciler.clients.azdo.models import ImportRequest, ServiceEndpoint
 from reconciler.clients.services import Services
 from reconciler.ids import address
 from reconciler.live.found import Found
-from reconciler.live.git import is_empty, read_tip
+from reconciler.live.git import is_empty_once, tip_once
 from reconciler.live.models import LiveImport, LiveRepository
 from reconciler.live.once import Once
 from reconciler.live.places import devops_root
@@ -101,7 +101,7 @@ async def read_repository(
             project_id=project.id, id=found.id, name=found.name, disabled=True, empty=False
         )
     empty, imports, wanted = await asyncio.gather(
-        once.read(("empty", azdo, found.id), lambda: is_empty(azdo, spec.project, found.id)),
+        is_empty_once(azdo, spec.project, found.id, once),
         _imports(azdo, spec, found.id),
         _has_branch(azdo, spec, found.id, default, once),
     )
@@ -133,11 +133,7 @@ async def _has_branch(
         return None
     if wanted == default:
         return True
-    tip = await once.read(
-        ("tip", azdo, repository_id, wanted),
-        lambda: read_tip(azdo, spec.project, repository_id, wanted),
-    )
-    return tip is not None
+    return await tip_once(azdo, spec.project, repository_id, wanted, once) is not None
 
 
 async def _endpoint(azdo: AzdoClient, spec: RepositorySpec, once: Once) -> str | None:

@@ -32,7 +32,6 @@ __all__ = [
     "drift_json",
     "drift_summary",
     "findings_json",
-    "plan_json",
 ]
 
 
@@ -134,11 +133,6 @@ class FindingsReport(_Model):
 
     valid: bool
     diagnostics: tuple[FindingEntry, ...]
-
-
-def plan_json(plan: Plan) -> str:
-    """Return the plan file's own text, so that ``show`` and ``--out`` cannot differ."""
-    return plan.to_json()
 
 
 def drift_summary(plan: Plan) -> DriftSummary:

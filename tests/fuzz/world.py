@@ -23,7 +23,6 @@ from reconciler.clock import ManualClock
 from reconciler.errors import ReconcilerError
 from reconciler.plan.plan import Plan
 from reconciler.render.as_html import plan_html
-from reconciler.render.as_json import plan_json
 from reconciler.render.as_markdown import plan_markdown
 from reconciler.render.as_text import render_plan
 
@@ -361,7 +360,7 @@ async def _quietly(request: httpx.Request, carry: Carrier) -> httpx.Response:
 
 def _shown(plan: Plan) -> list[str]:
     """Return a plan in every form, as the commands write it."""
-    texts = [render_plan(plan), plan_json(plan), plan_markdown(plan, ()), plan_html(plan, ())]
+    texts = [render_plan(plan), plan.to_json(), plan_markdown(plan, ()), plan_html(plan, ())]
     for text in texts:
         text.encode()  # as a file is written: half a character would fail here
     return texts

@@ -26,7 +26,7 @@ from reconciler.cli.event_stream import EventStream
 from reconciler.execute.events import ApplyResult
 from reconciler.plan.plan import Plan
 from reconciler.render.as_html import drift_html, plan_html
-from reconciler.render.as_json import drift_json, findings_json, plan_json
+from reconciler.render.as_json import drift_json, findings_json
 from reconciler.render.as_markdown import drift_markdown, plan_markdown
 from reconciler.render.as_text import render_drift, render_plan
 from reconciler.render.graph import build_graph, to_dot, to_mermaid
@@ -97,7 +97,7 @@ def _texts(plan: Plan, again: Plan, result: ApplyResult) -> dict[str, str]:
     graph = build_graph(plan)
     return {
         "plan.txt": render_plan(plan),
-        "plan.json": plan_json(plan),
+        "plan.json": plan.to_json(),
         "plan.md": plan_markdown(plan),
         "plan.html": plan_html(plan),
         "plan.mmd": to_mermaid(graph),

@@ -7,7 +7,7 @@ import pytest
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
 from reconciler.jsontext import json_text
 from reconciler.plan.plan import DriftEntry, HeldEntry, load_plan
-from reconciler.render.as_json import drift_json, findings_json, plan_json
+from reconciler.render.as_json import drift_json, findings_json
 from reconciler.render.as_text import render_drift, render_findings, render_valid
 
 from . import golden
@@ -78,7 +78,7 @@ def test_in_sync_means_that_all_was_read_and_nothing_differs(sample, in_sync):
 
 def test_the_json_of_a_plan_is_its_file():
     """Show --format json gives back what plan --out wrote."""
-    assert story() == load_plan(plan_json(story()), name="p.json")
+    assert story() == load_plan(story().to_json(), name="p.json")
 
 
 def test_findings_json_tells_validity_and_places():

@@ -7,7 +7,6 @@ from markdown_it import MarkdownIt
 
 from reconciler.plan.plan import Plan, PlanPreview, finish
 from reconciler.render.as_html import plan_html
-from reconciler.render.as_json import plan_json
 from reconciler.render.as_markdown import plan_markdown
 from reconciler.render.as_text import render_plan
 from reconciler.render.graph import build_graph, to_dot, to_mermaid
@@ -51,8 +50,8 @@ def test_every_format_says_it_and_no_other_plan_does(made):
         assert "--expect" in text.replace("#45;", "-"), form
     for form, text in written(made).items():
         assert NOTE not in text, form
-    assert '"preview": {' in plan_json(preview(made))
-    assert '"preview": null' in plan_json(made)
+    assert '"preview": {' in preview(made).to_json()
+    assert '"preview": null' in made.to_json()
     assert summary(preview(made)).preview
     assert not summary(made).preview
 

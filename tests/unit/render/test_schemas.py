@@ -8,8 +8,9 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from reconciler.cli.parser import SCHEMA_NAMES
 from reconciler.diagnostics import Diagnostic, Severity, SourceSpan
+from reconciler.plan.plan import Plan
 from reconciler.render import stream
-from reconciler.render.as_json import drift_json, findings_json, plan_json
+from reconciler.render.as_json import drift_json, findings_json
 from reconciler.render.schemas import SCHEMAS, schema_text
 
 from .hostile import NAMES, full_plan
@@ -40,7 +41,7 @@ def test_the_command_line_offers_every_schema():
 @pytest.mark.parametrize("sample", PLANS)
 def test_plans_and_drift_fit_their_schemas(sample):
     """Whatever a plan holds."""
-    validator("plan").validate(json.loads(plan_json(sample)))
+    validator("plan").validate(json.loads(sample.to_json()))
     validator("drift").validate(json.loads(drift_json(sample)))
 
 
@@ -70,9 +71,9 @@ def test_the_records_of_a_plan_fit_the_schema_of_events(sample):
 @pytest.mark.parametrize(
     ("name", "data", "broken"),
     [
-        ("plan", plan_json, lambda d: d["actions"][0].pop("reason")),
-        ("plan", plan_json, lambda d: d["actions"][0].update(wave="1")),
-        ("plan", plan_json, lambda d: d["actions"][0]["op"].pop("kind")),
+        ("plan", Plan.to_json, lambda d: d["actions"][0].pop("reason")),
+        ("plan", Plan.to_json, lambda d: d["actions"][0].update(wave="1")),
+        ("plan", Plan.to_json, lambda d: d["actions"][0]["op"].pop("kind")),
         ("drift", drift_json, lambda d: d["summary"].pop("in_sync")),
         ("drift", drift_json, lambda d: d["drift"][0].update(planned="yes")),
     ],
